@@ -1,0 +1,1 @@
+"""Where code runs: containers where a Docker API answers, virtual environments elsewhere."""

@@ -1,0 +1,281 @@
+"""Containers, through the docker SDK: any engine behind the Docker API. The only module that imports it.
+
+A sandbox is a volume; every run is a container of its own around it, hardened as DESIGN.md says.
+`containers.run()` of the SDK leaks a container when waiting fails, so each is created, attached,
+started, waited for against a monotonic deadline and removed here.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import Mount, Ulimit
+
+from harness.engines import images
+from harness.engines.owner import Owners
+from harness.engines.sandbox import OUTPUT_BYTES, PYTHON, ROOT_CHARS, EngineFacts, Limits, Network, Outcome
+from harness.errors import EngineLostError, EnvironmentLacksError
+from harness.job import Target
+
+LABEL = "footprint-harness.owner"
+USER = 65534  # nobody: in the passwd file of every Debian image, and old torch asks for its entry
+VOLUME_AT = "/mnt/fh-sandbox0"
+ROOT = VOLUME_AT + "/s"
+assert len(ROOT) == ROOT_CHARS
+_LOST = (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout, ConnectionError)
+
+
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    """What the SDK raises when the engine goes away, as this program's own error."""
+    try:
+        yield
+    except _LOST as error:
+        raise EngineLostError(
+            f"the container engine stopped answering ({type(error).__name__})", tip="start it, then run the same again"
+        ) from error
+
+
+def connect(timeout: float = 60.0) -> docker.DockerClient | None:
+    """A client, where a Docker API answers at DOCKER_HOST or the usual socket; else None."""
+    try:
+        client = docker.from_env(timeout=5)
+        client.ping()
+        client.api.timeout = timeout
+    except (DockerException, *_LOST):
+        return None
+    return client
+
+
+class DockerEngine:
+    name = "docker"
+
+    def __init__(self, client: docker.DockerClient, owner: str, say: Callable[[str], None] = lambda _: None) -> None:
+        self.client = client
+        self.owner = owner
+        self.say = say
+        self._bases: dict[Target, tuple[str, images.Source]] = {}
+
+    def _base(self, target: Target) -> tuple[str, images.Source]:
+        if target not in self._bases:
+            machine = {"x86_64": "linux_x86_64", "aarch64": "linux_aarch64"}.get(self.client.info()["Architecture"])
+            if machine != target.platform:
+                raise EnvironmentLacksError(
+                    f"the container engine runs {machine}; it cannot measure {target.platform}",
+                    tip="point DOCKER_HOST to an engine of that kind",
+                )
+            self._bases[target] = images.ensure(Images(self.client), target, say=self.say)
+        return self._bases[target]
+
+    def facts(self, target: Target) -> EngineFacts:
+        with _engine_errors():
+            reference, source = self._base(target)
+            info, version = self.client.info(), self.client.version()
+            image = self.client.images.get(reference).attrs
+        layers = tuple(image["RootFS"]["Layers"])
+        digests = image.get("RepoDigests") or []
+        digest = digests[0].split("@")[1] if source == "registry" and digests else layers[-1]
+        snapshotter = any("containerd" in str(value) for _, value in info.get("DriverStatus") or [])
+        absent = {}
+        if snapshotter:  # its sizes mean something else: https://github.com/moby/moby/issues/53398
+            absent["image_bytes"] = "the containerd image store counts compressed bytes too"
+        components = version.get("Components") or [{}]
+        return EngineFacts(
+            engine_version=f"{components[0].get('Name', 'Engine')} {version['Version']} (API {version['ApiVersion']})",
+            image=reference,
+            image_digest=digest,
+            image_source=source,
+            image_layers=layers,
+            image_base_bytes=None if snapshotter else int(image["Size"]),
+            storage_driver=info["Driver"] + (" (containerd)" if snapshotter else ""),
+            cgroup_version=str(info.get("CgroupVersion", "")) or None,
+            network_isolated=True,
+            absent=absent,
+        )
+
+    @contextmanager
+    def open(self, target: Target, *, keep: bool = False) -> Iterator[DockerSandbox]:
+        with _engine_errors():
+            reference, _ = self._base(target)
+            volume = self.client.volumes.create(labels={LABEL: self.owner})
+        try:
+            yield DockerSandbox(self.client, reference, volume.name, self.owner)
+        finally:
+            if keep:
+                self.say(f"kept volume {volume.name}")
+            else:
+                with suppress(NotFound, *_LOST):
+                    volume.remove(force=True)
+
+    def reap(self, owners: Owners) -> int:
+        """Remove the containers and volumes of dead owners; returns how many."""
+        reaped = 0
+        with _engine_errors():
+            for container in self.client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
+                if owners.is_dead(container.labels.get(LABEL, "")):
+                    with suppress(NotFound):
+                        container.remove(force=True)
+                    reaped += 1
+            for volume in self.client.volumes.list(filters={"label": LABEL}):
+                if owners.is_dead((volume.attrs.get("Labels") or {}).get(LABEL, "")):
+                    with suppress(NotFound):
+                        volume.remove(force=True)
+                    reaped += 1
+        return reaped
+
+
+class DockerSandbox:
+    root = ROOT
+
+    def __init__(self, client: docker.DockerClient, image: str, volume: str, owner: str) -> None:
+        self._client = client
+        self._image = image
+        self._volume = volume
+        self._owner = owner
+        self._exposed: dict[str, Path] = {}
+        self._prepared = False
+
+    def expose(self, source: Path, name: str) -> str:
+        self._exposed[name] = source.resolve()
+        return f"/mnt/{name}"
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        limits: Limits,
+        environment: Mapping[str, str] | None = None,
+        network: Network = "none",
+        writable: bool = False,
+    ) -> Outcome:
+        started = time.monotonic()
+        with _engine_errors():
+            container = self._create(argv, limits, environment or {}, network, writable)
+            try:
+                if not self._prepared:
+                    container.put_archive(VOLUME_AT, _owned_folder("s"))
+                    self._prepared = True
+                return self._wait(container, limits, started)
+            finally:
+                with suppress(NotFound, *_LOST):
+                    container.remove(force=True)
+
+    def _create(
+        self, argv: Sequence[str], limits: Limits, environment: Mapping[str, str], network: Network, writable: bool
+    ) -> Any:
+        # the archive that makes the root can only be put through a mount that is writable
+        read_only = not writable and self._prepared
+        mounts = [Mount(VOLUME_AT, self._volume, type="volume", read_only=read_only)]
+        mounts += [Mount(f"/mnt/{name}", str(path), type="bind", read_only=True) for name, path in self._exposed.items()]
+        try:
+            return self._client.containers.create(
+                self._image,
+                ["python3" if word == PYTHON else word for word in argv],
+                user=f"{USER}:{USER}",
+                read_only=True,
+                network_mode={"none": "none", "open": "bridge", "host": "host"}[network],
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                mounts=mounts,
+                tmpfs={"/tmp": "exec,mode=1777,size=4g"},  # noqa: S108 - docker's own default is noexec
+                working_dir="/tmp",  # noqa: S108
+                environment={
+                    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                    "LANG": "C.UTF-8",
+                    "HOME": "/tmp",  # noqa: S108
+                    **environment,
+                },
+                mem_limit=limits.memory_bytes,
+                memswap_limit=limits.memory_bytes,
+                pids_limit=limits.processes,
+                ulimits=[Ulimit(name="core", soft=0, hard=0)],
+                log_config={"Type": "none"},  # what measured code prints fills no disk
+                labels={LABEL: self._owner},
+                init=True,  # reaps what measured code leaves behind, and forwards signals
+            )
+        except ImageNotFound as error:
+            raise EnvironmentLacksError(f"{self._image} vanished from the engine", tip="run make images") from error
+        except APIError as error:
+            raise EnvironmentLacksError(f"the container engine refused a container: {error.explanation}") from error
+
+    def _wait(self, container: Any, limits: Limits, started: float) -> Outcome:
+        kept = (bytearray(), bytearray())
+        truncated = threading.Event()
+
+        def read(stream: Any) -> None:
+            with suppress(Exception):  # a broken stream is an engine that went away: told by the inspection below
+                for pair in stream:
+                    for buffer, chunk in zip(kept, pair, strict=True):
+                        if chunk:
+                            room = OUTPUT_BYTES - len(buffer)
+                            buffer += chunk[:room]
+                            if len(chunk) > room:
+                                truncated.set()
+
+        stream = container.attach(stream=True, stdout=True, stderr=True, demux=True)
+        reader = threading.Thread(target=read, args=(stream,), daemon=True)
+        container.start()
+        reader.start()
+        reader.join(max(0.0, limits.seconds - (time.monotonic() - started)))
+        timed_out = reader.is_alive()
+        if timed_out:
+            with suppress(APIError):
+                container.kill()
+            reader.join(10)
+        status = int(container.wait(timeout=30)["StatusCode"])
+        container.reload()
+        oom = bool(container.attrs["State"].get("OOMKilled")) and status == 137
+        return Outcome(
+            ended="timeout" if timed_out else "oom" if oom else "exited",
+            exit_status=status,
+            stdout=bytes(kept[0]),
+            stderr=bytes(kept[1]),
+            truncated=truncated.is_set(),
+            seconds=time.monotonic() - started,
+        )
+
+
+class Images:
+    """The engine's images, as `images.py` needs them."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self.client = client
+
+    def has(self, reference: str) -> bool:
+        try:
+            self.client.images.get(reference)
+        except ImageNotFound:
+            return False
+        return True
+
+    def pull(self, reference: str) -> None:
+        try:
+            self.client.images.pull(reference)
+        except (DockerException, *_LOST) as error:
+            told = getattr(error, "explanation", None) or type(error).__name__
+            raise EnvironmentLacksError(f"{reference} cannot be pulled ({str(told)[:200]})") from error
+
+    def load(self, archive: Path, repository: str, tag: str) -> None:
+        self.client.api.import_image_from_file(
+            str(archive), repository=repository, tag=tag, changes=["LABEL footprint-harness.source=debian"]
+        )
+
+
+def _owned_folder(name: str) -> bytes:
+    """An archive of one folder that belongs to `USER`: a fresh volume belongs to root."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o755, USER, USER
+        archive.addfile(entry)
+    return buffer.getvalue()

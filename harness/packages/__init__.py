@@ -1,0 +1,1 @@
+"""What a package index can tell: pages, locks, wheels."""

@@ -1,0 +1,71 @@
+"""Probe: make two empty environments and install a lock into one of them, offline and timed.
+
+`env` takes the installation; `bare` stays empty and is what a bare interpreter start is timed
+in, because a package may ship a `.pth` file that runs at every start of its environment.
+`state.json` beside them tells the ledger which files were there before and after.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+
+def files_below(top):
+    """Every path below `top` that is not a folder, relative to it."""
+    found = []
+    for folder, _, names in os.walk(top):
+        found.extend(os.path.relpath(os.path.join(folder, name), top) for name in names)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--root", required=True, help="empty folder, on one file system")
+    parser.add_argument("--wheels", required=True)
+    parser.add_argument("--requirements", required=True)
+    parser.add_argument("--pip", required=True, help="folder that holds the pip package")
+    parser.add_argument("--uv", help="the uv program; without it pip installs")
+    args = parser.parse_args()
+
+    env, bare = os.path.join(args.root, "env"), os.path.join(args.root, "bare")
+    for place in (env, bare):
+        subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", place], check=True, stdout=sys.stderr)
+    python = os.path.join(env, "bin", "python")
+    before = files_below(env)
+
+    # pip's own way to act upon another environment than the one that it lives in
+    pip = [python, "-I", os.path.join(args.pip, "pip", "__pip-runner__.py"), "--disable-pip-version-check"]
+    cache = os.path.join(args.root, "uv-cache")
+    if args.uv:
+        command = [args.uv, "pip", "install", "--offline", "--no-config", "--python", python]
+        command += ["--cache-dir", cache, "--link-mode", "hardlink"]
+    else:
+        command = [*pip, "install", "--no-cache-dir", "--no-input", "--no-compile", "--no-warn-script-location"]
+        command += ["--progress-bar", "off"]
+    command += ["--no-index", "--find-links", args.wheels, "--only-binary", ":all:"]
+    command += ["--require-hashes", "--no-deps", "-r", args.requirements]
+    started = time.monotonic()
+    install = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    unpack_seconds = time.monotonic() - started
+    shutil.rmtree(cache, ignore_errors=True)
+    document = {"unpack_seconds": unpack_seconds, "failure": None, "installer": "", "check": ""}
+    if install.returncode != 0:
+        document["failure"] = install.stdout.decode("utf-8", "replace")[-4000:] or "exit %d" % install.returncode
+    else:
+        # an incomplete lock installs without a word, so ask
+        check = subprocess.run([*pip, "check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        document["check"] = check.stdout.decode("utf-8", "replace")[-4000:] if check.returncode else ""
+    version = subprocess.run([args.uv, "--version"] if args.uv else [*pip, "--version"], stdout=subprocess.PIPE)
+    document["installer"] = " ".join(version.stdout.decode().split()[:2])
+    with open(os.path.join(args.root, "state.json"), "w") as file:
+        json.dump({"before": before, "after": files_below(env)}, file)
+    json.dump(document, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

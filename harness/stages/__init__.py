@@ -1,0 +1,1 @@
+"""One file a stage: a job goes in, a record comes out."""
