@@ -1,0 +1,174 @@
+"""Locks: the exact wheels of one job, as PEP 751 `pylock.toml` and as hashed `requirements.txt`.
+
+Neither names a host: a wheel is found again by its name and sha256 in whichever index is configured.
+`lock_sha256` is the sha256 of the requirements file, so `sha256sum` checks it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+from harness.errors import InputError
+from harness.job import Job, iso_instant
+
+TOOL = "footprint-harness"
+
+
+@dataclass(frozen=True, order=True)
+class Locked:
+    """One wheel of a lock."""
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+    size: int
+    upload_time: datetime
+    yanked: bool = False
+
+
+@dataclass(frozen=True)
+class Lock:
+    """All wheels of one resolution, by name."""
+
+    wheels: tuple[Locked, ...]
+    resolver: str = ""
+    """The program that chose, with its version."""
+
+    @property
+    def requirements(self) -> str:
+        """Hashed requirements, which pip and uv install offline."""
+        return "".join(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in sorted(self.wheels))
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.requirements.encode()).hexdigest()
+
+    @property
+    def download_bytes(self) -> int:
+        return sum(wheel.size for wheel in self.wheels)
+
+    def of(self, name: str) -> Locked:
+        """The wheel of one distribution; KeyError where it has none."""
+        for wheel in self.wheels:
+            if wheel.name == name:
+                return wheel
+        raise KeyError(name)
+
+    def to_pylock(self, job: Job) -> str:
+        """The lock as a PEP 751 document. https://packaging.python.org/en/latest/specifications/pylock-toml/"""
+        packages = [
+            Package(
+                name=canonicalize_name(wheel.name),
+                version=Version(wheel.version),
+                wheels=[
+                    PackageWheel(
+                        name=wheel.filename,
+                        path=f"wheels/{wheel.filename}",
+                        size=wheel.size,
+                        upload_time=wheel.upload_time,
+                        hashes={"sha256": wheel.sha256},
+                    )
+                ],
+                tool={TOOL: {"yanked": True}} if wheel.yanked else None,
+            )
+            for wheel in sorted(self.wheels)
+        ]
+        document = Pylock(
+            lock_version=Version("1.0"),
+            created_by=TOOL,
+            requires_python=SpecifierSet(f"=={job.target.python_version}.*"),
+            packages=packages,
+            tool={
+                TOOL: {
+                    "request": str(job.request),
+                    "target": str(job.target),
+                    "variant": job.variant,
+                    "as-of": iso_instant(job.as_of),
+                    "resolver": self.resolver,
+                }
+            },
+        )
+        return tomli_w.dumps(dict(document.to_dict()))
+
+
+def parse_pylock(text: str, *, name: str = "lock") -> Lock:
+    """Read a lock that `to_pylock` wrote.
+
+    Raises:
+        InputError: it is not one.
+    """
+    try:
+        raw: dict[str, Any] = tomllib.loads(text)
+        document = Pylock.from_dict(raw)
+        wheels = []
+        for package in document.packages:
+            (wheel,) = package.wheels or []
+            if wheel.size is None or wheel.upload_time is None or wheel.name is None:
+                raise InputError(f"{name}: {package.name} lacks size, upload time or name")
+            wheels.append(
+                Locked(
+                    name=package.name,
+                    version=str(package.version),
+                    filename=wheel.name,
+                    sha256=wheel.hashes["sha256"],
+                    size=wheel.size,
+                    upload_time=wheel.upload_time,
+                    yanked=bool((package.tool or {}).get(TOOL, {}).get("yanked")),
+                )
+            )
+            parse_wheel_filename(wheel.name)
+    except (tomllib.TOMLDecodeError, PylockValidationError, ValueError, KeyError) as error:
+        raise InputError(f"{name} is not a lock of this harness: {error}", tip="lock again with --relock") from error
+    tool = (document.tool or {}).get(TOOL, {})
+    return Lock(wheels=tuple(sorted(wheels)), resolver=str(tool.get("resolver", "")))
+
+
+class LockStore:
+    """`results/locks/<job's lock key>-<start of its sha256>/`: content-addressed, so none is overwritten."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, job: Job) -> Lock | None:
+        """The newest lock of this job, if there is one."""
+        found = list(self.folder.glob(f"{job.lock_key}-*/pylock.toml"))
+        if not found:
+            return None
+        newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path))
+        return parse_pylock(newest.read_text(), name=str(newest))
+
+    def by_sha256(self, sha256: str) -> Lock:
+        """The lock that a record names.
+
+        Raises:
+            InputError: it is not there, or altered.
+        """
+        for path in self.folder.glob(f"*-{sha256[:12]}/pylock.toml"):
+            lock = parse_pylock(path.read_text(), name=str(path))
+            if lock.sha256 == sha256:
+                return lock
+            raise InputError(f"{path} was altered: its sha256 is {lock.sha256}, not {sha256}")
+        raise InputError(f"no lock with sha256 {sha256[:12]}... in {self.folder}")
+
+    def add(self, job: Job, lock: Lock) -> Path:
+        """Write both forms; returns their folder."""
+        place = self.folder / f"{job.lock_key}-{lock.sha256[:12]}"
+        place.mkdir(parents=True, exist_ok=True)
+        for name, text in (("requirements.txt", lock.requirements), ("pylock.toml", lock.to_pylock(job))):
+            beside = place / f".{name}.{os.getpid()}"
+            beside.write_text(text)
+            os.replace(beside, place / name)
+        return place

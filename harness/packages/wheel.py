@@ -1,0 +1,111 @@
+"""What a wheel on disk tells by its central directory, before anything of it is run or unpacked."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import zipfile
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import Path
+
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from harness.errors import MeasurementError
+
+BOMB_RATIO = 100
+"""Real wheels unpack to a few times their size; deflate's limit, which bombs come near, is 1032."""
+BOMB_BYTES = 100 * 2**20
+METADATA_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One wheel file, looked into."""
+
+    unpacked_bytes: int
+    """Sum of the uncompressed sizes in the central directory."""
+    top_level: tuple[str, ...]
+    """Import packages that it brings, best guess first."""
+    extras: tuple[str, ...]
+
+
+def look(path: Path) -> Wheel:
+    """Read a wheel's directory, and refuse what could harm whoever unpacks it.
+
+    Raises:
+        MeasurementError: it climbs out of its folder, is a bomb, has not exactly one RECORD, has a bad
+            path, or is no zip file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            _refuse_bad_paths(path.name, entries)
+            unpacked = sum(entry.file_size for entry in entries)
+            if unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * path.stat().st_size:
+                raise MeasurementError(f"{path.name} unpacks to {unpacked / path.stat().st_size:.0f} times its size")
+            records = [entry for entry in entries if re.fullmatch(r"[^/]+\.dist-info/RECORD", entry.filename)]
+            if len(records) != 1:
+                raise MeasurementError(f"{path.name} has {len(records)} RECORD files; a wheel has one")
+            info = posixpath.dirname(records[0].filename)
+            metadata = _read(archive, f"{info}/METADATA")
+            top_level = _read(archive, f"{info}/top_level.txt").split()
+            names = [entry.filename for entry in entries]
+    except (zipfile.BadZipFile, NotImplementedError, OSError, UnicodeDecodeError) as error:
+        raise MeasurementError(f"{path.name} is not a readable wheel: {error}") from error
+    return Wheel(
+        unpacked_bytes=unpacked,
+        top_level=_rank(path.name, top_level or _top_level_of(names)),
+        extras=provided_extras(metadata),
+    )
+
+
+def provided_extras(metadata: str) -> tuple[str, ...]:
+    """The extras that a METADATA document offers, canonical."""
+    return tuple(canonicalize_name(extra) for extra in HeaderParser().parsestr(metadata).get_all("Provides-Extra", []))
+
+
+def _refuse_bad_paths(name: str, entries: list[zipfile.ZipInfo]) -> None:
+    seen = set()
+    for entry in entries:
+        path = entry.filename
+        parts = path.split("/")
+        if path.startswith("/") or "\\" in path or ".." in parts or re.match(r"[A-Za-z]:", path):
+            raise MeasurementError(f"{name} climbs out of its folder: {ascii(path)}")
+        if not path or any(ord(c) < 32 for c in path):
+            raise MeasurementError(f"{name} names a bad path: {ascii(path)}")
+        if path in seen:
+            raise MeasurementError(f"{name} has the same path twice: {ascii(path)}")
+        seen.add(path)
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> str:
+    try:
+        entry = archive.getinfo(name)
+    except KeyError:
+        return ""
+    if entry.file_size > METADATA_BYTES:
+        raise MeasurementError(f"{name} is {entry.file_size} bytes long")
+    return archive.read(entry).decode("utf-8", "replace")
+
+
+def _top_level_of(names: list[str]) -> list[str]:
+    """Packages and modules at the top of a wheel that has no top_level.txt."""
+    found = []
+    for name in names:
+        first, _, rest = name.partition("/")
+        if first.endswith((".dist-info", ".data", ".libs")):
+            continue
+        if not rest:
+            module = re.fullmatch(r"(\w+?)(\.[\w-]+)*\.(py|so|pyd)", first)
+            found += [module[1]] if module else []
+        elif rest == "__init__.py" or rest.endswith((".py", ".so")):
+            found.append(first)
+    return list(dict.fromkeys(found))
+
+
+def _rank(filename: str, packages: list[str]) -> tuple[str, ...]:
+    """The package that is called like the distribution first, private ones last."""
+    wanted = canonicalize_name(parse_wheel_filename(filename)[0])
+    names = [name for name in dict.fromkeys(packages) if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII)]
+    return tuple(sorted(names, key=lambda name: (canonicalize_name(name) != wanted, name.startswith("_"), name)))

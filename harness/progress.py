@@ -1,0 +1,26 @@
+"""What a long operation tells while it runs; the command line decides how it looks."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives events; implementations must be cheap, and safe to call from threads."""
+
+    def phase(self, name: str, detail: str = "") -> None:
+        """A named step begins."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+
+    def transfer(self, received: int, total: int) -> None:
+        """Bytes of the current download so far."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def phase(self, name: str, detail: str = "") -> None: ...
+    def note(self, text: str) -> None: ...
+    def transfer(self, received: int, total: int) -> None: ...
