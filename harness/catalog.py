@@ -1,0 +1,107 @@
+"""The catalog: what is known of each framework. Reads one TOML file; otherwise pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from packaging.utils import canonicalize_name
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import InputError
+
+DEFAULT = Path(__file__).with_name("catalog.toml")
+DEFAULT_VARIANT = "pypi"
+_ImportName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
+
+
+class Variant(BaseModel):
+    """One build of a framework."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    extras: list[str] = []
+    index: str | None = None
+    """Name of an index that the user configures."""
+    local: str = ""
+    """Local version label that its builds carry."""
+
+
+class Framework(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    import_package: _ImportName = Field(alias="import")
+    about: str = ""
+    variant: dict[str, Variant] = {}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Frameworks by canonical distribution name."""
+
+    frameworks: Mapping[str, Framework] = field(default_factory=dict)
+
+    def import_package(self, name: str) -> str | None:
+        """What `name` is imported as; None where the catalog does not know it."""
+        framework = self.frameworks.get(name)
+        return framework.import_package if framework else None
+
+    def variant(self, name: str, variant: str) -> Variant:
+        """The build of `name` that is called `variant`.
+
+        Raises:
+            InputError: there is none; the message lists those there are.
+        """
+        if variant == DEFAULT_VARIANT:
+            return Variant()
+        framework = self.frameworks.get(name)
+        known = framework.variant if framework else {}
+        if variant not in known:
+            raise InputError(
+                f"{name} has no variant {variant!r}", tip=f"it has: {', '.join([DEFAULT_VARIANT, *sorted(known)])}"
+            )
+        return known[variant]
+
+
+def load(path: Path = DEFAULT) -> Catalog:
+    """Read and check a catalog.
+
+    Raises:
+        InputError: it is missing, not TOML (with the line), or has a wrong or unknown key.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no catalog {path}", tip="leave --catalog out for the built-in one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the catalog {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"the catalog {path} is not TOML: {error}") from None
+    entries = raw.pop("framework", {})
+    if raw or not isinstance(entries, dict):
+        odd = next(iter(raw), "framework")
+        raise InputError(f"{path}: unknown key {odd!r}", tip="every entry is a [framework.NAME]")
+    found: dict[str, Framework] = {}
+    for name, entry in entries.items():
+        canonical = canonicalize_name(name)
+        if canonical in found:
+            raise InputError(f"{path}: {canonical} stands there twice")
+        try:
+            found[canonical] = Framework.model_validate(entry)
+        except ValidationError as error:
+            raise InputError(*_first(path, name, error)) from None
+    return Catalog(found)
+
+
+def _first(path: Path, name: str, error: ValidationError) -> tuple[str]:
+    """The first thing wrong with an entry, with the key that was probably meant."""
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in (name, *problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        key = str(problem["loc"][-1])
+        near = difflib.get_close_matches(key, ["import", "about", "variant", "extras", "index", "local"], n=1)
+        return (f"{path}: unknown key {place}" + (f"; did you mean {near[0]}?" if near else ""),)
+    return (f"{path}: {place}: {re.sub(r'^Value error, ', '', problem['msg'])}",)

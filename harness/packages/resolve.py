@@ -1,0 +1,152 @@
+"""Resolve a job to a lock: pip-compile chooses versions inside the target, tags choose the wheels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from packaging.requirements import Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+from harness.engines.sandbox import Limits, Sandbox, probe
+from harness.errors import IndexUnavailableError, MeasurementError, NotOnIndexError, UnsupportedError
+from harness.job import Job, iso_instant
+from harness.packages.index import File, Index, environment_for_tools
+from harness.packages.lock import Lock, Locked
+from harness.packages.tools import Tools
+
+RESOLVE_SECONDS = 600.0
+_PARALLEL = 8
+_NO_MATCH = re.compile(r"(?:No matching distribution found for|satisfies the requirement) ([A-Za-z0-9._-]+)")
+_URL = re.compile(r"https?://\S+")
+
+
+def resolve(job: Job, *, sandbox: Sandbox, tools: Tools, index: Index) -> Lock:
+    """Compile the job's request as of its date, and find each pin's wheel on the index.
+
+    Raises:
+        UnsupportedError: no wheel fits the target.
+        MeasurementError: the requirements conflict, or pip failed otherwise.
+        IndexUnavailableError: the index failed underneath it.
+    """
+    reach = index.reach
+    ca_inside = sandbox.expose(reach.ca_bundle, "ca.pem") if reach.ca_bundle else None
+    arguments = ["--tools", sandbox.expose(tools.folder, "tools"), "--requirement", str(job.request)]
+    arguments += ["--uploaded-prior-to", iso_instant(job.as_of)]
+    arguments += ["--index-url", reach.index_url] if reach.index_url else []
+    arguments += ["--pre"] if job.request.version and job.request.version.is_prerelease else []
+    # asked here first, since pip has one message for every way in which an index can fail
+    _refuse_without_wheel(job, index)
+    found = probe(
+        sandbox,
+        "resolve",
+        arguments,
+        limits=Limits(seconds=RESOLVE_SECONDS, memory_bytes=4 * 2**30),
+        network="host" if reach.is_local else "open",
+        environment=environment_for_tools(reach, ca_inside),
+    )
+    if found["failure"] is not None:
+        raise _explain(found["failure"], job, index)
+    if missing := re.search(r"does not provide the extra '([^']+)'", str(found.get("warnings", ""))):
+        raise MeasurementError(f"{job.request.name} has no extra {missing[1]!r}")
+    pins = [Requirement(pin) for pin in found["pins"]]
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        wheels = tuple(sorted(pool.map(lambda pin: _wheel(pin, job, found["tags"], index), pins)))
+    return Lock(wheels=wheels, resolver=tools.describe("pip", "pip-tools"))
+
+
+def _wheel(pin: Requirement, job: Job, tags: Sequence[str], index: Index) -> Locked:
+    (specifier,) = pin.specifier
+    version = Version(specifier.version)
+    files = [file for file in index.project(pin.name).before(job.as_of) if file.version == version]
+    file = choose(files, tags)
+    if file is None or file.upload_time is None:
+        raise UnsupportedError(f"no wheel of {pin.name}=={version} for {job.target}; there are: {_tags(files)}")
+    if not file.sha256 or file.size is None:
+        raise MeasurementError(f"the index tells no sha256 or no size for {file.filename}")
+    return Locked(
+        name=canonicalize_name(pin.name),
+        version=str(file.version),
+        filename=file.filename,
+        sha256=file.sha256,
+        size=file.size,
+        upload_time=file.upload_time,
+        yanked=file.yanked,
+    )
+
+
+def choose(files: Sequence[File], tags: Sequence[str]) -> File | None:
+    """The file that pip would take: best tag first, then the highest build number."""
+    rank = {tag: place for place, tag in enumerate(tags)}
+
+    def key(file: File) -> tuple[int, tuple[int, str]]:
+        _, _, build, wheel_tags = parse_wheel_filename(file.filename)
+        best = min(rank[str(tag)] for tag in wheel_tags if str(tag) in rank)
+        return -best, (build[0], build[1]) if build else (-1, "")
+
+    fitting = [file for file in files if any(str(tag) in rank for tag in parse_wheel_filename(file.filename)[3])]
+    return max(fitting, key=key) if fitting else None
+
+
+def _tags(files: Sequence[File]) -> str:
+    """The Python and platform tags that there are, for a message."""
+    found = sorted({f"{tag.interpreter}-{tag.platform}" for f in files for tag in parse_wheel_filename(f.filename)[3]})
+    return ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "") if found else "no wheels"
+
+
+def _refuse_without_wheel(job: Job, index: Index) -> None:
+    """Tell apart what pip calls "No matching distribution": no wheel at all, none for this Python."""
+    project = index.project(job.request.name)
+    files = [file for file in project.before(job.as_of) if file.version == job.request.version]
+    if not files:
+        raise UnsupportedError(f"no wheel: {job.request} was released as a source distribution only")
+    python = Version(job.target.python_version)
+    for file in files:
+        tags = parse_wheel_filename(file.filename)[3]
+        pythons = any(_takes(tag.interpreter, tag.abi, job.target.python) for tag in tags)
+        platforms = any(_is_platform(tag.platform, job.target.platform) for tag in tags)
+        try:
+            wanted = SpecifierSet(file.requires_python or "")
+        except InvalidSpecifier:
+            wanted = SpecifierSet()
+        if pythons and platforms and wanted.contains(f"{python}.99"):
+            return
+    raise UnsupportedError(f"no wheel of {job.request} for {job.target}; there are: {_tags(files)}")
+
+
+def _takes(interpreter: str, abi: str, python: tuple[int, int]) -> bool:
+    if interpreter in ("py3", f"py3{python[1]}", f"cp3{python[1]}"):
+        return True
+    match = re.fullmatch(r"cp3(\d+)", interpreter)
+    return bool(match and abi == "abi3" and int(match[1]) <= python[1])
+
+
+def _is_platform(tag: str, platform: str) -> bool:
+    machine = platform.removeprefix("linux_")
+    return tag == "any" or (("linux" in tag) and "musl" not in tag and tag.endswith(machine))
+
+
+def _explain(output: str, job: Job, index: Index) -> Exception:
+    """What pip's failure was, told apart by asking the index itself."""
+    if "ResolutionImpossible" in output or "conflicting dependencies" in output:
+        causes = [line.strip() for line in output.splitlines() if re.search(r" depends on | requested ", line)]
+        return MeasurementError("dependency conflict: " + "; ".join(causes[:4] or [_last(output)]))
+    if match := _NO_MATCH.search(output):
+        try:
+            files = index.project(match[1]).before(job.as_of)
+        except NotOnIndexError:
+            return MeasurementError(f"{match[1]}, which it needs, is not on the index")
+        except (IndexUnavailableError, MeasurementError) as error:
+            return error
+        if not files:
+            return UnsupportedError(f"no wheel: {match[1]}, which it needs, has source distributions only")
+        return UnsupportedError(f"no fitting release of {match[1]} for {job.target} as of {iso_instant(job.as_of)}")
+    return MeasurementError(f"pip-compile failed: {_last(output)}")
+
+
+def _last(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return _URL.sub("(the index)", lines[-1])[:500] if lines else "no message"
