@@ -176,7 +176,9 @@ class DockerSandbox:
         # the archive that makes the root can only be put through a mount that is writable
         read_only = not writable and self._prepared
         mounts = [Mount(VOLUME_AT, self._volume, type="volume", read_only=read_only)]
-        mounts += [Mount(f"/mnt/{name}", str(path), type="bind", read_only=True) for name, path in self._exposed.items()]
+        mounts += [
+            Mount(f"/mnt/{name}", str(path), type="bind", read_only=True) for name, path in self._exposed.items()
+        ]
         try:
             return self._client.containers.create(
                 self._image,

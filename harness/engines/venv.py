@@ -48,7 +48,7 @@ class VenvEngine:
         for folder in ("s", "tmp", "home"):
             (place / folder).mkdir(parents=True)
         # A short path of fixed length, wherever the cache may be; see ROOT_CHARS.
-        link = Path(tempfile.mkdtemp(prefix="fh-", dir="/tmp"))  # noqa: S108
+        link = Path(tempfile.mkdtemp(prefix="fh-", dir="/tmp"))
         (place / "link").write_text(str(link))
         (link / "s").symlink_to(place / "s")
         root = str(link / "s")

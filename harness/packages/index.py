@@ -57,7 +57,9 @@ class Reach:
         """
         if index_url is not None and urlsplit(index_url).scheme not in ("http", "https"):
             raise InputError(f"the index {index_url!r} is not an http or https address")
-        bundle = next((environ[key] for key in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE") if environ.get(key)), "")
+        bundle = next(
+            (environ[key] for key in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE") if environ.get(key)), ""
+        )
         proxies = {key: value for key, value in environ.items() if key.lower() in _PROXIES and value}
         return cls(index_url=index_url, ca_bundle=Path(bundle) if bundle else None, proxies=proxies)
 
@@ -212,8 +214,16 @@ class _told:  # noqa: N801 - reads as a statement
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, ValueError,
-                                                   UnsupportedContentTypeError, UnsupportedRepoVersionError)):
+        if error is None or not isinstance(
+            error,
+            (
+                requests.RequestException,
+                urllib3.exceptions.HTTPError,
+                ValueError,
+                UnsupportedContentTypeError,
+                UnsupportedRepoVersionError,
+            ),
+        ):
             return
         raise IndexUnavailableError(f"{self._say(error)}, asked for {self.what}", tip=self._tip(error)) from error
 
@@ -224,13 +234,17 @@ class _told:  # noqa: N801 - reads as a statement
             return "the index's certificate is not trusted"
         if isinstance(error, requests.exceptions.ProxyError):
             return "the proxy refused"
-        if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)) or "timed out" in str(error):
+        if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)) or "timed out" in str(
+            error
+        ):
             return "the index stalled"
         if isinstance(error, requests.exceptions.ConnectionError):
             return "the index cannot be reached"
         if isinstance(error, (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError)):
             return "the index broke off"
-        if isinstance(error, (UnsupportedContentTypeError, UnsupportedRepoVersionError, json.JSONDecodeError, ValueError)):
+        if isinstance(
+            error, (UnsupportedContentTypeError, UnsupportedRepoVersionError, json.JSONDecodeError, ValueError)
+        ):
             return "what answered is not a package index (no Simple API)"
         return f"the index failed ({type(error).__name__})"
 

@@ -43,7 +43,9 @@ def settle(request: Request, *, index: Index, as_of: datetime, known: Iterable[s
             f"{request} has the local version {version.local!r}, which this variant's index does not carry",
             tip="choose its build with VARIANT=, see `harness catalog`",
         )
-    elif version not in project.versions and (not local or Version(f"{version.public}+{local}") not in project.versions):
+    elif version not in project.versions and (
+        not local or Version(f"{version.public}+{local}") not in project.versions
+    ):
         raise InputError(f"{request.name} has no version {version}", tip=_nearest(project, version))
     if local and version.local is None:
         version = Version(f"{version.public}+{local}")

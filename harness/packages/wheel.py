@@ -71,11 +71,11 @@ def _refuse_bad_paths(name: str, entries: list[zipfile.ZipInfo]) -> None:
         path = entry.filename
         parts = path.split("/")
         if path.startswith("/") or "\\" in path or ".." in parts or re.match(r"[A-Za-z]:", path):
-            raise MeasurementError(f"{name} climbs out of its folder: {ascii(path)}")
+            raise MeasurementError(f"{name} climbs out of its folder: {path!a}")
         if not path or any(ord(c) < 32 for c in path):
-            raise MeasurementError(f"{name} names a bad path: {ascii(path)}")
+            raise MeasurementError(f"{name} names a bad path: {path!a}")
         if path in seen:
-            raise MeasurementError(f"{name} has the same path twice: {ascii(path)}")
+            raise MeasurementError(f"{name} has the same path twice: {path!a}")
         seen.add(path)
 
 

@@ -48,7 +48,9 @@ class Wheelhouse:
             counter = _Counter(progress, total)
             self._check_room(total)
             stop = threading.Event()
-            jobs = [pool.submit(self._download, wheel, counter, stop) for wheel in sorted(missing, key=lambda w: -w.size)]
+            jobs = [
+                pool.submit(self._download, wheel, counter, stop) for wheel in sorted(missing, key=lambda w: -w.size)
+            ]
             try:
                 for job in jobs:
                     job.result()

@@ -248,7 +248,9 @@ def import_times(text):
             rows.append((match[3], int(match[1]), int(match[2])))
     return {
         "modules": len(rows),
-        "by_own": [{"module": m, "microseconds": own} for m, own, _ in sorted(rows, key=lambda r: -r[1])[:LISTED_MODULES]],
+        "by_own": [
+            {"module": m, "microseconds": own} for m, own, _ in sorted(rows, key=lambda r: -r[1])[:LISTED_MODULES]
+        ],
         "by_cumulative": [
             {"module": m, "microseconds": total} for m, _, total in sorted(rows, key=lambda r: -r[2])[:LISTED_MODULES]
         ],

@@ -8,6 +8,7 @@ in, because a package may ship a `.pth` file that runs at every start of its env
 import argparse
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,7 @@ def main():
     unpack_seconds = time.monotonic() - started
     shutil.rmtree(cache, ignore_errors=True)
     document = {"unpack_seconds": unpack_seconds, "failure": None, "installer": "", "check": ""}
+    document["python"] = platform.python_version()
     if install.returncode != 0:
         document["failure"] = install.stdout.decode("utf-8", "replace")[-4000:] or "exit %d" % install.returncode
     else:

@@ -114,7 +114,8 @@ def duplicates(sizes, owners):
         "groups": len(repeated),
         "bytes": sum(wasted for wasted, _ in repeated),
         "largest": [
-            {"bytes": wasted, "copies": len(paths), "paths": paths[:2]} for wasted, paths in repeated[:LISTED_DUPLICATES]
+            {"bytes": wasted, "copies": len(paths), "paths": paths[:2]}
+            for wasted, paths in repeated[:LISTED_DUPLICATES]
         ],
     }
 

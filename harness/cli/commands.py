@@ -1,0 +1,321 @@
+"""What each command does: wires values, engines and archive together, and prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from harness import host, job, record
+from harness.archive import compare
+from harness.archive import tables as csv_tables
+from harness.archive.store import Store
+from harness.catalog import DEFAULT, Catalog, load
+from harness.cli import progress as looks
+from harness.cli import render
+from harness.cli.main import require_word
+from harness.engines.owner import Owners
+from harness.engines.sandbox import Engine, Limits
+from harness.errors import EnvironmentLacksError, InputError
+from harness.packages.index import Index, Reach, cache_folder
+from harness.packages.lock import LockStore
+from harness.packages.release import settle
+from harness.stages import footprint
+
+DEFAULT_PYTHON = (3, 11)
+ENGINES = ("docker", "venv")
+INSTALLERS = ("pip", "uv")
+
+
+@dataclass(frozen=True)
+class House:
+    """What commands that measure share."""
+
+    cache: Path
+    catalog: Catalog
+    store: Store
+    shows: looks.Lines | looks.Live
+
+    def warn_torn(self, path: Path, why: str) -> None:
+        self.shows.note(f"set aside, not a valid record: {path.name}: {why}")
+
+
+def default_memory() -> int:
+    """Three quarters of the machine's memory."""
+    return host.memory_bytes() * 3 // 4
+
+
+def parse_limits(memory: str | None, timeout: str) -> Limits:
+    """Limits of one run.
+
+    Raises:
+        InputError: a size or a number of seconds is not one.
+    """
+    size = job.parse_bytes(memory, name="memory") if memory is not None else default_memory()
+    return Limits(seconds=job.parse_seconds(timeout, name="timeout"), memory_bytes=size)
+
+
+@contextmanager
+def open_engine(name: str | None, cache: Path, shows: looks.Lines | looks.Live) -> Iterator[Engine]:
+    """The engine asked for, or docker where one answers, else venv; leftovers of dead runs are reaped.
+
+    Raises:
+        EnvironmentLacksError: docker was asked for and does not answer.
+    """
+    from harness.engines import docker, venv
+
+    owners = Owners(cache)
+    with owners.enroll() as owner:
+        client = None if name == "venv" else docker.connect()
+        if client is None and name == "docker":
+            raise EnvironmentLacksError(
+                "no Docker API answers", tip="start Docker or Podman, set DOCKER_HOST, or use ENGINE=venv"
+            )
+        folders = venv.VenvEngine(cache, owner)
+        reaped = folders.reap(owners)
+        engine: Engine = folders
+        if client is not None:
+            containers = docker.DockerEngine(client, owner, say=shows.note)
+            reaped += containers.reap(owners)
+            engine = containers
+            for dead in owners.dead():
+                owners.forget(dead)
+        elif name is None:
+            shows.note("no container engine answers: measuring with the venv engine, in folders of this machine")
+        if reaped:
+            shows.note(f"removed {reaped} leftovers of runs that were killed")
+        yield engine
+
+
+def measure(
+    frameworks: Sequence[str],
+    python: str | None,
+    variant: str,
+    as_of: str | None,
+    engine: str | None,
+    installer: str,
+    repeats: str,
+    import_package: str | None,
+    memory: str | None,
+    timeout: str,
+    relock: bool,
+    keep: bool,
+    index_url: str | None,
+    catalog_file: Path | None,
+    results: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Measure each request; returns the exit status."""
+    now = datetime.now(UTC)
+    requests = job.parse_requests(frameworks)
+    catalog = load(catalog_file or DEFAULT)
+    version = job.parse_python(python) if python is not None else None
+    instant = job.parse_as_of(as_of, now) if as_of is not None else job.default_as_of(now)
+    require_word(installer, INSTALLERS, "installer")
+    if engine is not None:
+        require_word(engine, ENGINES, "engine")
+    settings = footprint.Settings(
+        repeats=job.parse_count(repeats, name="repeats", low=1, high=1000),
+        limits=parse_limits(memory, timeout),
+        relock=relock,
+        keep=keep,
+    )
+    if import_package is not None:
+        job.parse_import_package(import_package)
+    builds = {request: catalog.variant(request.name, variant) for request in requests}
+    store = Store(Path(results))
+    store.prepare()
+    cache = cache_folder()
+    found: list[record.Record] = []
+    with looks.choose(quiet=quiet) as shows:
+        house = House(cache, catalog, store, shows)
+        jobs = []
+        for request in requests:
+            index = index_for(builds[request].index, index_url)
+            shows.phase("plan", str(request))
+            asked = replace(request, extras=tuple(sorted({*request.extras, *builds[request].extras})))
+            settled = settle(asked, index=index, as_of=instant, known=catalog.frameworks, local=builds[request].local)
+            if request.version is None:
+                shows.note(f"{request.name}: the newest final release is {settled.version}")
+            jobs.append((settled, index))
+        with open_engine(engine, cache, shows) as runner:
+            target = job.Target(
+                version or (DEFAULT_PYTHON if runner.name == "docker" else sys.version_info[:2]),
+                f"linux_{os.uname().machine}",
+            )
+            for settled, index in jobs:
+                one = job.Job(
+                    request=settled,
+                    target=target,
+                    variant=variant,
+                    as_of=instant,
+                    installer=installer,
+                    engine=runner.name,
+                    import_package=import_package or catalog.import_package(settled.name),
+                )
+                runner.facts(target)  # an engine that cannot measure the target at all is told before a record is made
+                workshop = footprint.Workshop(runner, index, cache, LockStore(store.results / "locks"), shows)
+                outcome = footprint.measure(one, workshop, settings)
+                path = store.add(outcome)
+                csv_tables.rebuild(store, house.warn_torn)
+                shows.phase("record", str(path))
+                found.append(outcome)
+    show(found, as_json=as_json)
+    return 0 if all(one.status in ("ok", "skipped") for one in found) else 1
+
+
+def show(records: Sequence[record.Record], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([one.model_dump(mode="json") for one in records], indent=1))
+    else:
+        render.footprints(records, Console(highlight=False))
+
+
+def index_for(name: str | None, url: str | None) -> Index:
+    """The index that a variant's builds come from.
+
+    Raises:
+        InputError: the variant needs one that is not configured.
+    """
+    if name is not None:
+        variable = "HARNESS_INDEX_" + name.upper().replace("-", "_")
+        url = os.environ.get(variable)
+        if not url:
+            raise InputError(
+                f"this variant's wheels are on an index of their own, {name!r}",
+                tip=f"set {variable} to its address, as its project's installation page gives it",
+            )
+    return Index(Reach.from_environment(os.environ, url))
+
+
+def replay(
+    record: str,
+    engine: str | None,
+    memory: str | None,
+    timeout: str,
+    index_url: str | None,
+    catalog_file: Path | None,
+    results: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Measure again from the record's lock; 0 where the sizes are equal, 3 where not."""
+    store = Store(Path(results))
+    before = store.read(record)
+    if before.lock_sha256 is None:
+        raise InputError(f"{before.record_id} has no lock: it ended in {before.phase}", tip="measure it instead")
+    locks = LockStore(store.results / "locks")
+    lock = locks.by_sha256(before.lock_sha256)
+    if engine is not None:
+        require_word(engine, ENGINES, "engine")
+    limits = parse_limits(memory, timeout)
+    catalog = load(catalog_file or DEFAULT)
+    build = catalog.variant(before.framework, before.variant)
+    index = index_for(build.index, index_url)
+    cache = cache_folder()
+    major, minor = before.python.split(".")
+    with looks.choose(quiet=quiet) as shows, open_engine(engine or before.engine, cache, shows) as runner:
+        one = job.Job(
+            request=job.parse_request(
+                f"{before.framework}{'[' + ','.join(before.extras) + ']' if before.extras else ''}=={before.version}"
+            ),
+            target=job.Target((int(major), int(minor)), before.platform),
+            variant=before.variant,
+            as_of=before.as_of,
+            installer=before.installer,
+            engine=runner.name,
+            import_package=before.import_package,
+        )
+        runner.facts(one.target)
+        settings = footprint.Settings(repeats=max(1, len(before.samples.warm)), limits=limits)
+        workshop = footprint.Workshop(runner, index, cache, locks, shows)
+        after = footprint.measure(one, workshop, settings, lock=lock)
+    found = compare.replay(before, after)
+    if as_json:
+        lines = [
+            {"figure": line.figure, "record": line.before, "replay": line.after, "exact": line.exact}
+            for line in found.lines
+        ]
+        click.echo(
+            json.dumps({"faithful": found.faithful, "same_outcome": found.same_outcome, "figures": lines}, indent=1)
+        )
+    else:
+        render.replayed(before, found, Console(highlight=False))
+        if not found.same_outcome:
+            click.echo(f"replay: {after.status} {after.phase or ''} {after.reason or ''}")
+    return 0 if found.faithful else 3
+
+
+def images(python: Sequence[str], source: str | None, as_json: bool, quiet: bool) -> int:
+    """Pull or build base images."""
+    from harness.engines import docker
+    from harness.engines import images as bases
+
+    if source is not None:
+        require_word(source, ("registry", "debian"), "source")
+    wanted = [".".join(map(str, job.parse_python(text))) for text in python]
+    client = docker.connect()
+    if client is None:
+        raise EnvironmentLacksError("no Docker API answers", tip="start Docker or Podman, or set DOCKER_HOST")
+    known, engine = bases.bases(), docker.Images(client)
+    done: dict[str, str] = {}
+    with looks.choose(quiet=quiet) as shows:
+        for version in wanted or [v for v, base in known.items() if base.debian]:
+            base = known[version]
+            shows.phase("image", f"Python {version}")
+            if source == "debian":
+                done[version] = bases.build_debian(engine, base, say=shows.note)
+            elif source == "registry":
+                engine.pull(base.registry)
+                done[version] = base.registry
+            else:
+                target = job.Target(job.parse_python(version))
+                done[version], _ = bases.ensure(engine, target, say=shows.note)
+    if as_json:
+        click.echo(json.dumps(done, indent=1))
+    else:
+        for version, reference in done.items():
+            click.echo(f"Python {version}: {reference}")
+    return 0
+
+
+def catalog(catalog_file: Path | None, as_json: bool, quiet: bool) -> int:  # noqa: ARG001
+    """List the catalog."""
+    known = load(catalog_file or DEFAULT).frameworks
+    if as_json:
+        listed: dict[str, Any] = {name: entry.model_dump(by_alias=True) for name, entry in known.items()}
+        click.echo(json.dumps(listed, indent=1))
+        return 0
+    from rich.box import MARKDOWN
+    from rich.table import Table
+
+    table = Table(box=MARKDOWN)
+    for column in ("framework", "imported as", "variants"):
+        table.add_column(column)
+    for name, entry in known.items():
+        table.add_row(name, entry.import_package, ", ".join(["pypi", *sorted(entry.variant)]))
+    Console(highlight=False).print(table)
+    return 0
+
+
+def tables(results: str, as_json: bool, quiet: bool) -> int:
+    """Rebuild the tables."""
+    store = Store(Path(results))
+    store.prepare()
+    with looks.choose(quiet=quiet) as shows:
+        shows.phase("tables", str(store.results))
+        house = House(cache_folder(), Catalog(), store, shows)
+        path = csv_tables.rebuild(store, house.warn_torn)
+    rows = sum(1 for _ in path.open()) - 1
+    click.echo(json.dumps({"path": str(path), "rows": rows}) if as_json else f"{path}: {rows} rows")
+    return 0

@@ -1,0 +1,238 @@
+"""Commands and their options; what they do is in `commands.py`. Imports nothing heavy: `--help` is instant."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from harness import __version__
+from harness.errors import HarnessError, InputError
+
+MAKE_VARIABLES = {
+    "FRAMEWORK": "frameworks",
+    "PYTHON": "python",
+    "VARIANT": "variant",
+    "AS_OF": "as_of",
+    "ENGINE": "engine",
+    "INSTALLER": "installer",
+    "REPEATS": "repeats",
+    "MEMORY": "memory",
+    "TIMEOUT": "timeout",
+    "IMPORT": "import_package",
+    "RESULTS": "results",
+}
+
+
+def from_make(options: dict[str, Any]) -> dict[str, Any]:
+    """Options as make hands them over: in the environment, where no shell ever sees them.
+
+    A variable that is set but empty counts, and is refused where it makes no sense.
+    """
+    from harness.job import split_requests
+
+    found = {option: os.environ[name] for name, option in MAKE_VARIABLES.items() if name in os.environ}
+    if "frameworks" in found:
+        found["frameworks"] = tuple(split_requests(found["frameworks"]))  # type: ignore[assignment]
+    return options | found
+
+
+def results_option(command: Any) -> Any:
+    return click.option(
+        "--results",
+        default="results",
+        metavar="DIR",
+        envvar="HARNESS_RESULTS",
+        help="Where records, locks and tables are kept.",
+    )(command)
+
+
+def reach_options(command: Any) -> Any:
+    command = click.option(
+        "--index-url",
+        envvar="HARNESS_INDEX_URL",
+        metavar="URL",
+        help="Package index to use instead of the default one.",
+    )(command)
+    return click.option(
+        "--catalog", "catalog_file", type=click.Path(path_type=Path), help="Another catalog of frameworks."
+    )(command)
+
+
+def output_options(command: Any) -> Any:
+    command = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")(command)
+    return click.option("-q", "--quiet", is_flag=True, help="Tell nothing while it runs.")(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="harness")
+def cli() -> None:
+    """Measure what an ML runtime really costs: installer, disk, import.
+
+    Every figure comes from a clean, offline installation of hash-locked wheels, and can be replayed
+    byte for byte.
+    """
+
+
+@cli.command()
+@click.argument("frameworks", nargs=-1, metavar="FRAMEWORK...")
+@click.option("--python", metavar="3.X", help="CPython version. Default: 3.11 in containers, this one with venv.")
+@click.option(
+    "--variant", default="pypi", show_default=True, metavar="NAME", help="Which build, see `harness catalog`."
+)
+@click.option("--as-of", metavar="DATE", help="Take part only in what was uploaded by the end of this day (UTC).")
+@click.option("--engine", metavar="NAME", help="docker or venv. Default: docker where one answers.")
+@click.option("--installer", default="pip", show_default=True, metavar="NAME", help="pip or uv.")
+@click.option("--repeats", default="5", show_default=True, metavar="N", help="Warm imports; cold ones are at most 3.")
+@click.option("--import", "import_package", metavar="PACKAGE", help="What to import. Default: catalog, then wheel.")
+@click.option("--memory", metavar="SIZE", help="Memory limit of each run. Default: three quarters of this machine's.")
+@click.option("--timeout", default="1800", show_default=True, metavar="SECONDS", help="Time limit of each run.")
+@click.option("--relock", is_flag=True, help="Resolve anew, even where this job has a lock.")
+@click.option("--keep", is_flag=True, help="Leave the sandbox behind, to look inside.")
+@click.option("--from-make", is_flag=True, hidden=True)
+@reach_options
+@results_option
+@output_options
+def measure(from_make: bool, **options: Any) -> None:
+    """Measure frameworks: name==version, or a bare name for the newest release.
+
+    \b
+    harness measure torch==2.3.0 --as-of 2024-04-25
+    harness measure onnxruntime openvino --installer uv
+    """
+    from harness.cli.commands import measure as run
+
+    if from_make:
+        options = globals()["from_make"](options)
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.argument("record", metavar="RECORD")
+@click.option("--engine", metavar="NAME", help="docker or venv. Default: the record's own.")
+@click.option("--memory", metavar="SIZE", help="Memory limit of each run.")
+@click.option("--timeout", default="1800", show_default=True, metavar="SECONDS", help="Time limit of each run.")
+@reach_options
+@results_option
+@output_options
+def replay(**options: Any) -> None:
+    """Install again from a record's lock, and compare: sizes must be equal to the byte.
+
+    RECORD is a path or a record's id. Exits with 3 where an exact figure differs.
+    """
+    from harness.cli.commands import replay as run
+
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.option("--python", metavar="3.X", multiple=True, help="Only this version; may be repeated.")
+@click.option("--source", metavar="NAME", help="registry or debian. Default: whichever works.")
+@click.option("--from-make", is_flag=True, hidden=True)
+@output_options
+def images(from_make: bool, **options: Any) -> None:
+    """Have the base images that measurements run in: pulled, or built from Debian packages."""
+    from harness.cli.commands import images as run
+
+    if from_make and os.environ.get("PYTHON"):
+        options["python"] = (os.environ["PYTHON"],)
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.option("--catalog", "catalog_file", type=click.Path(path_type=Path), help="Another catalog of frameworks.")
+@output_options
+def catalog(**options: Any) -> None:
+    """List the frameworks that are known, what they are imported as, and their variants."""
+    from harness.cli.commands import catalog as run
+
+    sys.exit(run(**options))
+
+
+@cli.command()
+@reach_options
+@results_option
+@output_options
+def doctor(**options: Any) -> None:
+    """Tell what this machine can measure, and what to do about the rest."""
+    from harness.cli.doctor import doctor as run
+
+    sys.exit(run(**options))
+
+
+@cli.command()
+@results_option
+@output_options
+def tables(**options: Any) -> None:
+    """Rebuild the CSV tables from the records, offline."""
+    from harness.cli.commands import tables as run
+
+    sys.exit(run(**options))
+
+
+def main() -> NoReturn:
+    """Run, and map every error to its exit code; tell it in one or two lines."""
+    _catch_signals()
+    try:
+        cli.main(prog_name="harness", standalone_mode=False)
+    except HarnessError as error:
+        _say("error", error.message)
+        if error.tip:
+            _say("tip", error.tip)
+        _leave(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        _leave(2)
+    except click.UsageError as error:
+        _say("error", error.format_message())
+        command = error.ctx.command_path if error.ctx else "harness"
+        _say("tip", f"see {command} --help")
+        _leave(2)
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted", "nothing was left behind; what was recorded is whole")
+        _leave(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave(0)
+    _leave(0)
+
+
+def _say(word: str, text: str) -> None:
+    one_line = " ".join(text.split())
+    styled = click.style(f"{word}:", fg="red" if word == "error" else "yellow", bold=True)
+    click.echo(f"{styled} {one_line}", err=True, color=None if "NO_COLOR" not in os.environ else False)
+
+
+def _leave(code: int) -> NoReturn:
+    sys.exit(code)
+
+
+def _catch_signals() -> None:
+    """Once: clean up and exit 130. Twice: leave at once. SIGTERM asks as politely as SIGINT."""
+    asked = False
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        nonlocal asked
+        if asked:
+            os._exit(130)
+        asked = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+
+
+def require_word(value: str, words: tuple[str, ...], name: str) -> str:
+    """`value`, if it is one of `words`.
+
+    Raises:
+        InputError: otherwise.
+    """
+    if value not in words:
+        raise InputError(f"{name} {value!a} is not one of {', '.join(words)}")
+    return value

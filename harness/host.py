@@ -1,0 +1,59 @@
+"""What this machine is: everything about it that could explain a difference between two records."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.engines import process
+
+
+def environment() -> dict[str, Any]:
+    """The machine's part of a record's environment; what cannot be read is None."""
+    return {
+        "harness_version": harness.__version__,
+        "harness_commit": commit(),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "cpu_model": cpu_model(),
+        "cpu_count": len(os.sched_getaffinity(0)),
+        "cpu_governor": _read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+        "load_1m": round(os.getloadavg()[0], 2),
+        "memory_bytes": memory_bytes(),
+    }
+
+
+def cpu_model() -> str | None:
+    match = re.search(r"^model name\s*:\s*(.+)$", _read(Path("/proc/cpuinfo")) or "", re.MULTILINE)
+    return match[1] if match else platform.processor() or None
+
+
+def memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@cache
+def commit() -> str | None:
+    """The harness's own commit, with `+` behind it where its code was changed since; None outside a checkout."""
+    folder = Path(harness.__file__).resolve().parent
+    if not (folder.parent / ".git").exists():
+        return None
+    try:
+        head = process.run(["git", "rev-parse", "--short=12", "HEAD"], folder=folder, seconds=10)
+        changed = process.run(["git", "status", "--porcelain", "--", ".", "../images"], folder=folder, seconds=10)
+    except OSError:
+        return None
+    if head.exit_status != 0:
+        return None
+    return head.stdout.decode().strip() + ("+" if changed.stdout.strip() else "")
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
