@@ -193,10 +193,10 @@ def split_requests(text: str) -> list[str]:
     """
     if any(ord(c) < 32 or ord(c) == 127 for c in text):
         raise InputError(f"{_shown(text)} has a control character in it", tip="separate frameworks with blanks")
-    # "torch == 2.3" is one request, "torch==2.3 jax" two; anything with an option, address or
-    # marker in it stays whole, so that the error can show it whole.
-    joined = re.sub(r" *(==+) *", r"\1", text.strip())
-    if re.search(r"[;@$`|&<>!~'\"]", joined):
+    # "torch == 2.3" is one request, "torch==2.3 jax" two; anything with an address, marker
+    # or foreign letter in it stays whole, so that the error can show it whole.
+    joined = re.sub(r" *(=+) *", r"\1", text.strip())
+    if not text.isascii() or re.search(r"[;@$`|&<>!~'\"]", joined):
         return [text]
     return re.findall(r"(?:[^\s\[]|\[[^\]]*\]?)+", joined) or [text]
 
@@ -269,7 +269,10 @@ def parse_as_of(text: str, now: datetime) -> datetime:
         raise InputError(f"{shown} names no time zone", tip="end it with Z for UTC")
     if instant > now:
         raise InputError(f"{shown} is in the future", tip="give an instant that has passed")
-    return instant.astimezone(UTC).replace(microsecond=0)
+    try:
+        return instant.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:  # the first day of the calendar, east of Greenwich
+        raise InputError(f"{shown} is not a date", tip=tip) from None
 
 
 def parse_count(text: str, *, name: str, low: int, high: int) -> int:
@@ -307,8 +310,8 @@ def parse_bytes(text: str, *, name: str) -> int:
     Raises:
         InputError: otherwise, and for less than 64 MiB, in which no interpreter starts reliably.
     """
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]i?)?b?", text.strip().lower(), re.ASCII)
-    if match is None:
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([kmg]i?)?b?", text.strip().lower(), re.ASCII)
+    if match is None or not text.isascii():
         raise InputError(f"{name} {_shown(text)} is not a size", tip="write for example 8GiB or 500MB")
     value = int(float(match[1]) * _UNITS[match[2] or ""])
     if value < 64 * 2**20:

@@ -136,7 +136,6 @@ class ImportTree(Model):
 class LockedWheel(Model):
     name: str
     version: str
-    filename: str
     bytes: Bytes
     unpacked_bytes: Bytes | None = None
     yanked: bool = False
@@ -204,7 +203,7 @@ class Record(Model):
 
     def to_json(self) -> str:
         """Canonical: the same record always gives the same text."""
-        return self.model_dump_json(indent=1) + "\n"
+        return self.model_dump_json() + "\n"
 
 
 def parse_record(text: str | bytes, *, name: str = "record") -> Record:
@@ -269,10 +268,10 @@ def import_figures(samples: Samples) -> dict[str, float | int]:
 
 
 def noise_warnings(samples: Samples) -> tuple[str, ...]:
-    """What to say where repeated starts differ by more than a quiet machine's would."""
+    """What to say where repeated imports differ by more than a quiet machine's would."""
     found = []
-    for name, runs in (("warm", samples.warm), ("cold", samples.cold), ("bare", samples.bare)):
+    for name, runs in (("warm", samples.warm), ("cold", samples.cold)):
         relative = spread([run.seconds for run in runs])
         if relative > NOISY_SPREAD:
-            found.append(f"{name} starts spread by {relative:.0%} of their median: the machine was busy; measure again")
+            found.append(f"{name} imports spread by {relative:.0%} of their median: a busy machine; measure again")
     return tuple(found)

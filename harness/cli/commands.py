@@ -304,7 +304,7 @@ def catalog(catalog_file: Path | None, as_json: bool, quiet: bool) -> int:  # no
         table.add_column(column)
     for name, entry in known.items():
         table.add_row(name, entry.import_package, ", ".join(["pypi", *sorted(entry.variant)]))
-    Console(highlight=False).print(table)
+    render.print_table(table, Console(highlight=False))
     return 0
 
 

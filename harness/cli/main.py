@@ -26,20 +26,21 @@ MAKE_VARIABLES = {
     "TIMEOUT": "timeout",
     "IMPORT": "import_package",
     "RESULTS": "results",
+    "RECORD": "record",
 }
 
 
-def from_make(options: dict[str, Any]) -> dict[str, Any]:
+def _from_make() -> dict[str, Any]:
     """Options as make hands them over: in the environment, where no shell ever sees them.
 
     A variable that is set but empty counts, and is refused where it makes no sense.
     """
     from harness.job import split_requests
 
-    found = {option: os.environ[name] for name, option in MAKE_VARIABLES.items() if name in os.environ}
+    found: dict[str, Any] = {option: os.environ[name] for name, option in MAKE_VARIABLES.items() if name in os.environ}
     if "frameworks" in found:
-        found["frameworks"] = tuple(split_requests(found["frameworks"]))  # type: ignore[assignment]
-    return options | found
+        found["frameworks"] = tuple(split_requests(found["frameworks"]))
+    return found
 
 
 def results_option(command: Any) -> Any:
@@ -108,25 +109,30 @@ def measure(from_make: bool, **options: Any) -> None:
     from harness.cli.commands import measure as run
 
     if from_make:
-        options = globals()["from_make"](options)
+        options |= {name: value for name, value in _from_make().items() if name in options}
     sys.exit(run(**options))
 
 
 @cli.command()
-@click.argument("record", metavar="RECORD")
+@click.argument("record", metavar="RECORD", required=False)
+@click.option("--from-make", is_flag=True, hidden=True)
 @click.option("--engine", metavar="NAME", help="docker or venv. Default: the record's own.")
 @click.option("--memory", metavar="SIZE", help="Memory limit of each run.")
 @click.option("--timeout", default="1800", show_default=True, metavar="SECONDS", help="Time limit of each run.")
 @reach_options
 @results_option
 @output_options
-def replay(**options: Any) -> None:
+def replay(from_make: bool, **options: Any) -> None:
     """Install again from a record's lock, and compare: sizes must be equal to the byte.
 
     RECORD is a path or a record's id. Exits with 3 where an exact figure differs.
     """
     from harness.cli.commands import replay as run
 
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    if not options["record"]:
+        raise InputError("no record given", tip="name one by its path or id, see results/records/")
     sys.exit(run(**options))
 
 

@@ -64,11 +64,21 @@ def footprints(records: Sequence[Record], console: Console) -> None:
         )
         for name, value in rows:
             table.add_row(name, value)
-        console.print(table)
+        print_table(table, console)
         if record.ledger:
+            console.out()
             _heaviest(record, console)
         for warning in record.warnings:
             console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False, soft_wrap=True)
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Without the blank lines that the Markdown box has for edges, so that it can be pasted as it is."""
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        if line.strip():
+            console.out(line.rstrip(), highlight=False)
 
 
 def title(record: Record) -> str:
@@ -85,7 +95,7 @@ def _heaviest(record: Record, console: Console) -> None:
     table.add_column("share", justify="right")
     for line in record.ledger.distributions[:HEAVIEST]:
         table.add_row(f"{line.name} {line.version}", megabytes(line.bytes), f"{line.bytes / total:.1%}")
-    console.print(table)
+    print_table(table, console)
 
 
 def replayed(before: Record, found: Replay, console: Console) -> None:
@@ -99,7 +109,7 @@ def replayed(before: Record, found: Replay, console: Console) -> None:
             table.add_row(line.figure, _whole(line.before), _whole(line.after), "equal" if line.equal else "DIFFERS")
         else:
             table.add_row(line.figure, seconds(line.before), seconds(line.after), _ratio(line.before, line.after))
-    console.print(table)
+    print_table(table, console)
     outcome = "the same outcome" if found.same_outcome else "another outcome"
     console.print(f"{'sizes equal' if found.faithful else 'NOT the same'}, {outcome}: {before.status}", highlight=False)
 

@@ -61,7 +61,7 @@ class EngineFacts:
     storage_driver: str | None = None
     cgroup_version: str | None = None
     network_isolated: bool | None = None
-    absent: Mapping[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
     """Figures that this engine cannot give, and why."""
 
 

@@ -38,7 +38,7 @@ class VenvEngine:
     def facts(self, target: Target) -> EngineFacts:
         find_python(target)
         return EngineFacts(
-            network_isolated=self._isolation is not None,
+            network_isolated=self.isolates_network,
             absent={"image_bytes": "the venv engine has no image"},
         )
 
@@ -67,6 +67,10 @@ class VenvEngine:
                 remove_sandbox(place)
                 reaped += 1
         return reaped
+
+    @property
+    def isolates_network(self) -> bool:
+        return self._isolation is not None
 
     @cached_property
     def _isolation(self) -> tuple[str, ...] | None:

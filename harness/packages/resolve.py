@@ -50,8 +50,6 @@ def resolve(job: Job, *, sandbox: Sandbox, tools: Tools, index: Index) -> Lock:
     )
     if found["failure"] is not None:
         raise _explain(found["failure"], job, index)
-    if missing := re.search(r"does not provide the extra '([^']+)'", str(found.get("warnings", ""))):
-        raise MeasurementError(f"{job.request.name} has no extra {missing[1]!r}")
     pins = [Requirement(pin) for pin in found["pins"]]
     with ThreadPoolExecutor(_PARALLEL) as pool:
         wheels = tuple(sorted(pool.map(lambda pin: _wheel(pin, job, found["tags"], index), pins)))

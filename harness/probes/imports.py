@@ -23,7 +23,7 @@ import time
 
 TAIL_BYTES = 65536
 TRACE_BYTES = 16 * 2**20
-LISTED_MODULES = 15
+LISTED_MODULES = 10
 POLL_SECONDS = 0.05
 CACHED_SHARE = 0.02  # more of the touched pages than this left in the file cache: not a cold start
 

@@ -17,9 +17,9 @@ import sys
 from importlib.util import source_from_cache
 
 UNOWNED = "(unowned)"
-LISTED_FILES = 20
-LISTED_DUPLICATES = 10
-LISTED_TYPES = 15
+LISTED_FILES = 10
+LISTED_DUPLICATES = 5
+LISTED_TYPES = 10
 
 
 def canonical(name):

@@ -19,7 +19,6 @@ def main():
     parser.add_argument("--requirement", required=True)
     parser.add_argument("--uploaded-prior-to", required=True, help="instant, with its zone")
     parser.add_argument("--index-url")
-    parser.add_argument("--find-links")
     parser.add_argument("--pre", action="store_true")
     args = parser.parse_args()
     if not args.uploaded_prior_to.endswith("Z"):  # pip ignores an empty one, and takes a bare date as local
@@ -36,10 +35,9 @@ def main():
         command += ["--cache-dir", os.path.join(work, "cache"), "--output-file", output]
         command += ["--uploaded-prior-to", args.uploaded_prior_to, "--pip-args", pip_args]
         command += ["--index-url", args.index_url] if args.index_url else []
-        command += ["--find-links", args.find_links] if args.find_links else []
         command += ["--pre"] if args.pre else []
         run = subprocess.run(
-            command + [source],
+            [*command, source],
             env=dict(os.environ, PYTHONPATH=args.tools, PIP_CONFIG_FILE=os.devnull),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Settings:
 
     repeats: int = 5
     """Warm imports; cold ones are at most three."""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     relock: bool = False
     keep: bool = False
     """Leave the sandbox behind, to look inside."""
@@ -75,7 +75,10 @@ def measure(job: Job, workshop: Workshop, settings: Settings, *, lock: Lock | No
         KeyboardInterrupt: interrupted; nothing is left behind.
     """
     measured_at = datetime.now(UTC)
-    draft = Draft(environment=host.environment(), fields={"import_package": job.import_package})
+    draft = Draft(
+        environment=host.environment() | {"memory_limit_bytes": settings.limits.memory_bytes},
+        fields={"import_package": job.import_package},
+    )
     status: Status = "ok"
     reason = None
     try:
@@ -149,19 +152,9 @@ def _phase(draft: Draft, progress: Progress, name: str, detail: str = "") -> Ite
 
 def _describe_engine(job: Job, workshop: Workshop, draft: Draft) -> EngineFacts:
     facts = workshop.engine.facts(job.target)
-    for name in (
-        "engine_version",
-        "image",
-        "image_digest",
-        "image_source",
-        "image_layers",
-        "image_base_bytes",
-        "storage_driver",
-        "cgroup_version",
-        "network_isolated",
-    ):
-        draft.environment[name] = getattr(facts, name)
-    draft.absent.update(facts.absent)
+    told = asdict(facts)
+    draft.absent.update(told.pop("absent"))
+    draft.environment.update(told)
     if facts.network_isolated is False:
         draft.warnings.append("the measured code could reach the network: this kernel lets no user take it away")
     return facts
@@ -196,7 +189,6 @@ def _wheel_line(wheel: Locked, unpacked: int | None = None) -> record.LockedWhee
     return record.LockedWheel(
         name=wheel.name,
         version=wheel.version,
-        filename=wheel.filename,
         bytes=wheel.size,
         unpacked_bytes=unpacked,
         yanked=wheel.yanked,

@@ -1,0 +1,94 @@
+# Every target sets itself up. `make help` lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON3 ?= python3
+.DEFAULT_GOAL := help
+
+# What the user typed reaches the program through the environment and nothing else: a `$(FRAMEWORK)`
+# in a recipe would be run by the shell, and make would expand an exported one once more. $(value)
+# takes the text as it was typed; a variable that was never set stays unset, an empty one is empty.
+VARIABLES := FRAMEWORK PYTHON VARIANT AS_OF ENGINE INSTALLER REPEATS MEMORY TIMEOUT IMPORT RESULTS RECORD
+define pass
+ifneq ($$(origin $(1)),undefined)
+override $(1) := $$(value $(1))
+export $(1)
+endif
+endef
+$(foreach variable,$(VARIABLES),$(eval $(call pass,$(variable))))
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1#\2/p' $(MAKEFILE_LIST) | awk -F'#' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+$(BIN)/harness: requirements/run.txt pyproject.toml
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or newer is needed; set PYTHON3=/path/to/it" >&2; exit 4; }
+	@echo "setting up $(VENV)" >&2
+	@$(PYTHON3) -m venv $(VENV) || \
+	  { echo "error: $(PYTHON3) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 4; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
+	@touch $@
+
+$(BIN)/pytest: requirements/dev.txt $(BIN)/harness
+	@echo "setting up the tools of development" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt >&2
+	@touch $@
+
+.PHONY: measure
+measure: $(BIN)/harness ## Measure: FRAMEWORK="torch==2.3.0 jax" [AS_OF= PYTHON= VARIANT= ENGINE= INSTALLER= REPEATS=]
+	@$(BIN)/harness measure --from-make
+
+.PHONY: replay
+replay: $(BIN)/harness ## Install again from a record's lock, and compare: RECORD=results/records/...
+	@$(BIN)/harness replay --from-make
+
+.PHONY: doctor
+doctor: $(BIN)/harness ## Tell what this machine can measure
+	@$(BIN)/harness doctor
+
+.PHONY: images
+images: $(BIN)/harness ## Have the base images: pulled, or built from Debian packages [PYTHON=3.11]
+	@$(BIN)/harness images --from-make
+
+.PHONY: tables
+tables: $(BIN)/harness ## Rebuild results/*.csv from the records
+	@$(BIN)/harness tables
+
+.PHONY: test
+test: $(BIN)/pytest ## Run all tests
+	@$(BIN)/pytest
+
+.PHONY: unit
+unit: $(BIN)/pytest ## Run the fast tests only
+	@$(BIN)/pytest tests/unit
+
+.PHONY: check
+check: $(BIN)/pytest ## Lint, check formatting and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: format
+format: $(BIN)/pytest ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: schema
+schema: $(BIN)/harness ## Publish the record's JSON Schema
+	@$(BIN)/python -c 'import json; from harness.record import schema; print(json.dumps(schema(), indent=1))' > docs/record.schema.json
+
+.PHONY: bench
+bench: $(BIN)/harness ## Compare with `docker build` + `pip install` [FRAMEWORK=torch==2.3.0]
+	@$(BIN)/python benchmarks/everyday.py
+
+.PHONY: lock
+lock: $(BIN)/pytest ## Refresh the pins in requirements/ and images/tools/
+	@cd requirements && for name in run dev; do \
+	  ../$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --no-emit-trusted-host $$name.in || exit 1; done
+
+.PHONY: clean
+clean: ## Remove what was set up here; records and the wheel cache stay
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
