@@ -15,7 +15,6 @@ import sys
 import tarfile
 import tempfile
 import time
-from pathlib import Path
 
 import docker
 

@@ -169,7 +169,7 @@ class Environment(Model):
 
 
 class Record(Model):
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     record_id: str
     stage: Literal["footprint"] = "footprint"
     measured_at: datetime
@@ -216,7 +216,7 @@ def parse_record(text: str | bytes, *, name: str = "record") -> Record:
 
     try:
         raw = from_json(text, allow_inf_nan=False)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # TypeError: text that is not Unicode
         raise InputError(f"{name} is not a JSON document: {error}") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:

@@ -77,7 +77,7 @@ class Store:
         """Every valid record, in order of their names; an invalid one is told to `torn` and left alone."""
         for path in sorted(self.folder.glob("*/*.json")):
             try:
-                yield parse_record(path.read_bytes(), name=path.name)
+                yield parse_record(path.read_bytes(), name="it")
             except InputError as error:
                 torn(path, error.message)
 

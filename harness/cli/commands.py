@@ -46,7 +46,7 @@ class House:
     shows: looks.Lines | looks.Live
 
     def warn_torn(self, path: Path, why: str) -> None:
-        self.shows.note(f"set aside, not a valid record: {path.name}: {why}")
+        self.shows.note(f"left out, not a valid record: {path.name}: {why}")
 
 
 def default_memory() -> int:
@@ -65,8 +65,9 @@ def parse_limits(memory: str | None, timeout: str) -> Limits:
 
 
 @contextmanager
-def open_engine(name: str | None, cache: Path, shows: looks.Lines | looks.Live) -> Iterator[Engine]:
-    """The engine asked for, or docker where one answers, else venv; leftovers of dead runs are reaped.
+def open_engine(name: str | None, cache: Path, shows: looks.Lines | looks.Live) -> Iterator[tuple[Engine, Path]]:
+    """The engine and a folder for unfinished work. The engine is the one asked for, or docker where one
+    answers, else venv. Leftovers of dead runs are reaped.
 
     Raises:
         EnvironmentLacksError: docker was asked for and does not answer.
@@ -80,20 +81,21 @@ def open_engine(name: str | None, cache: Path, shows: looks.Lines | looks.Live) 
             raise EnvironmentLacksError(
                 "no Docker API answers", tip="start Docker or Podman, set DOCKER_HOST, or use ENGINE=venv"
             )
-        folders = venv.VenvEngine(cache, owner)
+        folders = venv.VenvEngine(owner)
         reaped = folders.reap(owners)
         engine: Engine = folders
         if client is not None:
             containers = docker.DockerEngine(client, owner, say=shows.note)
             reaped += containers.reap(owners)
             engine = containers
-            for dead in owners.dead():
-                owners.forget(dead)
         elif name is None:
             shows.note("no container engine answers: measuring with the venv engine, in folders of this machine")
+        if client is not None or name is None:  # else a dead owner may still have containers
+            for dead in owners.dead():
+                owners.forget(dead)
         if reaped:
             shows.note(f"removed {reaped} leftovers of runs that were killed")
-        yield engine
+        yield engine, owner.folder
 
 
 def measure(
@@ -148,7 +150,7 @@ def measure(
             if request.version is None:
                 shows.note(f"{request.name}: the newest final release is {settled.version}")
             jobs.append((settled, index))
-        with open_engine(engine, cache, shows) as runner:
+        with open_engine(engine, cache, shows) as (runner, work):
             target = job.Target(
                 version or (DEFAULT_PYTHON if runner.name == "docker" else sys.version_info[:2]),
                 f"linux_{os.uname().machine}",
@@ -164,7 +166,7 @@ def measure(
                     import_package=import_package or catalog.import_package(settled.name),
                 )
                 runner.facts(target)  # an engine that cannot measure the target at all is told before a record is made
-                workshop = footprint.Workshop(runner, index, cache, LockStore(store.results / "locks"), shows)
+                workshop = footprint.Workshop(runner, index, cache, work, LockStore(store.results / "locks"), shows)
                 outcome = footprint.measure(one, workshop, settings)
                 path = store.add(outcome)
                 csv_tables.rebuild(store, house.warn_torn)
@@ -224,7 +226,7 @@ def replay(
     index = index_for(build.index, index_url)
     cache = cache_folder()
     major, minor = before.python.split(".")
-    with looks.choose(quiet=quiet) as shows, open_engine(engine or before.engine, cache, shows) as runner:
+    with looks.choose(quiet=quiet) as shows, open_engine(engine or before.engine, cache, shows) as (runner, work):
         one = job.Job(
             request=job.parse_request(
                 f"{before.framework}{'[' + ','.join(before.extras) + ']' if before.extras else ''}=={before.version}"
@@ -238,7 +240,7 @@ def replay(
         )
         runner.facts(one.target)
         settings = footprint.Settings(repeats=max(1, len(before.samples.warm)), limits=limits)
-        workshop = footprint.Workshop(runner, index, cache, locks, shows)
+        workshop = footprint.Workshop(runner, index, cache, work, locks, shows)
         after = footprint.measure(one, workshop, settings, lock=lock)
     found = compare.replay(before, after)
     if as_json:

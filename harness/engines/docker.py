@@ -22,7 +22,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import Mount, Ulimit
 
 from harness.engines import images
-from harness.engines.owner import Owners
+from harness.engines.owner import Owner, Owners
 from harness.engines.sandbox import OUTPUT_BYTES, PYTHON, ROOT_CHARS, EngineFacts, Limits, Network, Outcome
 from harness.errors import EngineLostError, EnvironmentLacksError
 from harness.job import Target
@@ -60,9 +60,9 @@ def connect(timeout: float = 60.0) -> docker.DockerClient | None:
 class DockerEngine:
     name = "docker"
 
-    def __init__(self, client: docker.DockerClient, owner: str, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, client: docker.DockerClient, owner: Owner, say: Callable[[str], None] = lambda _: None) -> None:
         self.client = client
-        self.owner = owner
+        self.owner = owner.name
         self.say = say
         self._bases: dict[Target, tuple[str, images.Source]] = {}
 

@@ -1,9 +1,10 @@
 """Who owns what a run leaves on the machine, and whether that owner is still alive.
 
-Each harness process holds a lock on a file of its own, and marks containers, volumes and folders
-with the file's name. The kernel releases the lock when the process ends, SIGKILL included, so an
-owner is dead exactly when its lock can be taken. An owner whose file this cache does not know
-belongs to somebody else (another user, another machine behind the same engine): never touched.
+Each harness process holds a lock on a file of its own, marks containers and volumes with the file's
+name, and keeps its unfinished files in a folder of that name. The kernel releases the lock when the
+process ends, SIGKILL included, so an owner is dead exactly when its lock can be taken. An owner whose
+file this cache does not know belongs to somebody else (another user, another machine behind the same
+engine): never touched.
 """
 
 from __future__ import annotations
@@ -11,9 +12,20 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Owner:
+    """One living harness process."""
+
+    name: str
+    folder: Path
+    """For what it leaves unfinished: partial downloads, sandboxes. On the cache's file system."""
 
 
 class Owners:
@@ -21,18 +33,23 @@ class Owners:
 
     def __init__(self, cache: Path) -> None:
         self.folder = cache / "owners"
+        self.work = cache / "work"
 
     @contextmanager
-    def enroll(self) -> Iterator[str]:
-        """Be an owner until the end of the block; gives the owner's name."""
+    def enroll(self) -> Iterator[Owner]:
+        """Be an owner until the end of the block."""
         self.folder.mkdir(parents=True, exist_ok=True)
         name = secrets.token_hex(8)
         path = self.folder / f"{name}.lock"
         with path.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            owner = Owner(name, self.work / name)
+            owner.folder.mkdir(parents=True)
             try:
-                yield name
+                yield owner
             finally:
+                if not any(owner.folder.iterdir()):  # what was kept on purpose stays, with its owner's name
+                    owner.folder.rmdir()
                 path.unlink(missing_ok=True)
 
     def is_dead(self, name: str) -> bool:
@@ -58,5 +75,6 @@ class Owners:
         return [path.stem for path in sorted(self.folder.glob("*.lock")) if self.is_dead(path.stem)]
 
     def forget(self, name: str) -> None:
-        """Call when nothing of a dead owner is left."""
+        """Remove a dead owner's folder and name; its containers must be gone."""
+        shutil.rmtree(self.work / name, ignore_errors=True)
         (self.folder / f"{name}.lock").unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.engines import process
-from harness.engines.owner import Owners
+from harness.engines.owner import Owner, Owners
 from harness.engines.sandbox import OUTPUT_BYTES, PYTHON, ROOT_CHARS, EngineFacts, Limits, Network, Outcome
 from harness.errors import EnvironmentLacksError
 from harness.job import Target
@@ -31,9 +31,8 @@ class VenvEngine:
 
     name = "venv"
 
-    def __init__(self, cache: Path, owner: str) -> None:
-        self.folder = cache / "sandboxes"
-        self.owner = owner
+    def __init__(self, owner: Owner) -> None:
+        self.folder = owner.folder
 
     def facts(self, target: Target) -> EngineFacts:
         find_python(target)
@@ -44,7 +43,7 @@ class VenvEngine:
 
     @contextmanager
     def open(self, target: Target, *, keep: bool = False) -> Iterator[VenvSandbox]:
-        place = self.folder / f"{self.owner}-{secrets.token_hex(4)}"
+        place = self.folder / f"sandbox-{secrets.token_hex(4)}"
         for folder in ("s", "tmp", "home"):
             (place / folder).mkdir(parents=True)
         # A short path of fixed length, wherever the cache may be; see ROOT_CHARS.
@@ -60,13 +59,11 @@ class VenvEngine:
                 remove_sandbox(place)
 
     def reap(self, owners: Owners) -> int:
-        """Remove what dead owners left; returns how many sandboxes that were."""
-        reaped = 0
-        for place in sorted(self.folder.glob("*-*")):
-            if owners.is_dead(place.name.split("-")[0]):
-                remove_sandbox(place)
-                reaped += 1
-        return reaped
+        """Remove the sandboxes of dead owners; returns how many."""
+        places = [place for name in owners.dead() for place in (owners.work / name).glob("sandbox-*")]
+        for place in places:
+            remove_sandbox(place)
+        return len(places)
 
     @property
     def isolates_network(self) -> bool:

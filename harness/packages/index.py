@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,14 +121,7 @@ class Index:
         session = requests.Session()
         session.trust_env = False  # nothing ambient: no netrc, no REQUESTS_* beyond what `reach` holds
         session.verify = str(reach.ca_bundle) if reach.ca_bundle else True
-        session.proxies = {
-            key.lower().removesuffix("_proxy"): value
-            for key, value in (reach.proxies or {}).items()
-            if key.lower() in ("http_proxy", "https_proxy", "all_proxy")
-        }
-        if "all" in session.proxies:
-            session.proxies.setdefault("http", session.proxies["all"])
-            session.proxies.setdefault("https", session.proxies["all"])
+        session.proxies = _proxies(reach)
         retry = Retry(total=ATTEMPTS - 1, status_forcelist=_TRANSIENT, backoff_factor=0.4, raise_on_status=False)
         adapter = HTTPAdapter(max_retries=retry, pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
         session.mount("https://", adapter)
@@ -254,6 +247,18 @@ class _told:  # noqa: N801 - reads as a statement
         return "check the network or --index-url, then run the same again"
 
 
+def _proxies(reach: Reach) -> dict[str, str]:
+    """By scheme, as requests takes them; none where NO_PROXY names the index."""
+    given = {key.lower(): value for key, value in (reach.proxies or {}).items()}
+    if requests.utils.should_bypass_proxies(
+        reach.index_url or PYPI_SIMPLE_ENDPOINT, no_proxy=given.get("no_proxy", "")
+    ):
+        return {}
+    both = given.get("all_proxy")
+    found = {scheme: given.get(f"{scheme}_proxy") or both for scheme in ("http", "https")}
+    return {scheme: proxy for scheme, proxy in found.items() if proxy}
+
+
 def _project(name: str, packages: list[DistributionPackage]) -> Project:
     wheels, versions, uploads = [], set(), []
     for package in packages:
@@ -306,8 +311,3 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Where wheels, tools and sandboxes live: below XDG_CACHE_HOME, as the user's other caches."""
     home = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".cache")
     return Path(home).absolute() / "footprint-harness"
-
-
-def walk_versions(project: Project) -> Iterator[Version]:
-    """Every version, newest first."""
-    yield from sorted(project.versions, reverse=True)

@@ -17,11 +17,12 @@ from typing import Any
 import tomli_w
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from harness.errors import InputError
 from harness.job import Job, iso_instant
+from harness.packages.wheel import is_sha256, is_wheel_filename
 
 TOOL = "footprint-harness"
 
@@ -118,6 +119,9 @@ def parse_pylock(text: str, *, name: str = "lock") -> Lock:
             (wheel,) = package.wheels or []
             if wheel.size is None or wheel.upload_time is None or wheel.name is None:
                 raise InputError(f"{name}: {package.name} lacks size, upload time or name")
+            # both become parts of a path in the wheelhouse
+            if not is_wheel_filename(wheel.name) or not is_sha256(wheel.hashes["sha256"]) or wheel.size < 0:
+                raise InputError(f"{name}: {package.name} has a wheel that cannot be one: {wheel.name!a}")
             wheels.append(
                 Locked(
                     name=package.name,
@@ -129,11 +133,18 @@ def parse_pylock(text: str, *, name: str = "lock") -> Lock:
                     yanked=bool((package.tool or {}).get(TOOL, {}).get("yanked")),
                 )
             )
-            parse_wheel_filename(wheel.name)
-    except (tomllib.TOMLDecodeError, PylockValidationError, ValueError, KeyError) as error:
+        resolver = (document.tool or {}).get(TOOL, {}).get("resolver", "")
+    except (tomllib.TOMLDecodeError, PylockValidationError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"{name} is not a lock of this harness: {error}", tip="lock again with --relock") from error
-    tool = (document.tool or {}).get(TOOL, {})
-    return Lock(wheels=tuple(sorted(wheels)), resolver=str(tool.get("resolver", "")))
+    return Lock(wheels=tuple(sorted(wheels)), resolver=str(resolver))
+
+
+def _read(path: Path) -> Lock:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}", tip="lock again with --relock") from error
+    return parse_pylock(text, name=str(path))
 
 
 class LockStore:
@@ -148,7 +159,7 @@ class LockStore:
         if not found:
             return None
         newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path))
-        return parse_pylock(newest.read_text(), name=str(newest))
+        return _read(newest)
 
     def by_sha256(self, sha256: str) -> Lock:
         """The lock that a record names.
@@ -157,7 +168,7 @@ class LockStore:
             InputError: it is not there, or altered.
         """
         for path in self.folder.glob(f"*-{sha256[:12]}/pylock.toml"):
-            lock = parse_pylock(path.read_text(), name=str(path))
+            lock = _read(path)
             if lock.sha256 == sha256:
                 return lock
             raise InputError(f"{path} was altered: its sha256 is {lock.sha256}, not {sha256}")
@@ -166,6 +177,8 @@ class LockStore:
     def add(self, job: Job, lock: Lock) -> Path:
         """Write both forms; returns their folder."""
         place = self.folder / f"{job.lock_key}-{lock.sha256[:12]}"
+        if (place / "pylock.toml").is_file():  # written last, so both are there
+            return place
         place.mkdir(parents=True, exist_ok=True)
         for name, text in (("requirements.txt", lock.requirements), ("pylock.toml", lock.to_pylock(job))):
             beside = place / f".{name}.{os.getpid()}"

@@ -37,7 +37,6 @@ def resolve(job: Job, *, sandbox: Sandbox, tools: Tools, index: Index) -> Lock:
     arguments = ["--tools", sandbox.expose(tools.folder, "tools"), "--requirement", str(job.request)]
     arguments += ["--uploaded-prior-to", iso_instant(job.as_of)]
     arguments += ["--index-url", reach.index_url] if reach.index_url else []
-    arguments += ["--pre"] if job.request.version and job.request.version.is_prerelease else []
     # asked here first, since pip has one message for every way in which an index can fail
     _refuse_without_wheel(job, index)
     found = probe(

@@ -38,10 +38,13 @@ _COMPILER = """
 import os, py_compile, sys, tarfile
 from importlib.util import cache_from_source
 top, work = sys.argv[1:]
+never_run = tuple(os.path.join(top, name) for name in ("setuptools", "pkg_resources", "wheel", "_distutils_hack"))
 code = os.path.join(work, "module.pyc")
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
 with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
     for folder, _, names in os.walk(top):
+        if folder.startswith(never_run):
+            continue
         for path in (os.path.join(folder, name) for name in names if name.endswith(".py")):
             if py_compile.compile(path, code, dfile=path, quiet=2, invalidation_mode=mode):
                 archive.add(code, os.path.relpath(cache_from_source(path), top))
@@ -63,7 +66,9 @@ class Tools:
         return ", ".join(f"{name} {self.versions[name]}" for name in names)
 
 
-def prepare(name: str, target: Target, *, cache: Path, index: Index, engine: Engine, progress: Progress) -> Tools:
+def prepare(
+    name: str, target: Target, *, cache: Path, work: Path, index: Index, engine: Engine, progress: Progress
+) -> Tools:
     """Have `images/tools/<name>.txt` unpacked, and compiled for the target's Python.
 
     Raises:
@@ -78,9 +83,9 @@ def prepare(name: str, target: Target, *, cache: Path, index: Index, engine: Eng
         return Tools(folder, versions)
     progress.phase("tools", f"{', '.join(versions)}")
     pinned = _choose(text, target, index)
-    paths, _ = Wheelhouse(cache, index).fetch(pinned, progress)
+    paths, _ = Wheelhouse(cache, index, work).fetch(pinned, progress)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=".unpack-", dir=folder.parent))
+    beside = Path(tempfile.mkdtemp(prefix="unpack-", dir=work))
     try:
         beside.chmod(0o755)
         for path in paths.values():

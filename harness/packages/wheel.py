@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import lzma
 import posixpath
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
 
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion
 
 from harness.errors import MeasurementError
 
@@ -51,8 +54,9 @@ def look(path: Path) -> Wheel:
             metadata = _read(archive, f"{info}/METADATA")
             top_level = _read(archive, f"{info}/top_level.txt").split()
             names = [entry.filename for entry in entries]
-    except (zipfile.BadZipFile, NotImplementedError, OSError, UnicodeDecodeError) as error:
-        raise MeasurementError(f"{path.name} is not a readable wheel: {error}") from error
+    # RuntimeError: encrypted, or compressed in a way that this Python lacks
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError) as error:
+        raise MeasurementError(f"{path.name} is not a readable wheel: {str(error) or 'it breaks off'}") from error
     return Wheel(
         unpacked_bytes=unpacked,
         top_level=_rank(path.name, top_level or _top_level_of(names)),
@@ -63,6 +67,19 @@ def look(path: Path) -> Wheel:
 def provided_extras(metadata: str) -> tuple[str, ...]:
     """The extras that a METADATA document offers, canonical."""
     return tuple(canonicalize_name(extra) for extra in HeaderParser().parsestr(metadata).get_all("Provides-Extra", []))
+
+
+def is_wheel_filename(name: str) -> bool:
+    """Whether this names a wheel, and no place elsewhere: packaging lets a build number hold slashes."""
+    try:
+        parse_wheel_filename(name)
+    except (InvalidWheelFilename, InvalidVersion):
+        return False
+    return re.fullmatch(r"[A-Za-z0-9._+!-]+", name, re.ASCII) is not None
+
+
+def is_sha256(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{64}", text, re.ASCII) is not None
 
 
 def _refuse_bad_paths(name: str, entries: list[zipfile.ZipInfo]) -> None:

@@ -25,8 +25,10 @@ PARALLEL = 8
 class Wheelhouse:
     """`wheels/<2 hex>/<sha256>/<filename>` below the cache folder."""
 
-    def __init__(self, cache: Path, index: Index) -> None:
+    def __init__(self, cache: Path, index: Index, work: Path | None = None) -> None:
+        """`work`: folder on the same file system, for what is unfinished."""
         self.folder = cache / "wheels"
+        self.work = work or self.folder
         self.index = index
 
     def path(self, wheel: Locked) -> Path:
@@ -64,8 +66,8 @@ class Wheelhouse:
     @contextmanager
     def gathered(self, wheels: Sequence[Locked]) -> Iterator[Path]:
         """One flat folder with just these wheels, as links: what an installer is shown."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix="gathered-", dir=self.folder))
+        self.work.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix="gathered-", dir=self.work))
         try:
             place.chmod(0o755)
             for wheel in wheels:
@@ -100,7 +102,8 @@ class Wheelhouse:
         file = self._find(wheel)
         path = self.path(wheel)
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+        self.work.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(prefix="part-", dir=self.work)
         beside = Path(name)
         try:
             with os.fdopen(fd, "w+b") as sink:

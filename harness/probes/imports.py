@@ -97,6 +97,17 @@ def resident_bytes(pid):
         return 0
 
 
+def last_exception(text):
+    """The last line of a traceback; where that names only a class, the exception told before it as well."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    told = [line for line in lines[:-1] if re.match(r"[\w.]+(Error|Exception): .", line)]
+    if re.fullmatch(r"[\w.]+", lines[-1]) and told:
+        return ("%s, after %s" % (lines[-1], told[-1]))[:500]
+    return lines[-1][:500]
+
+
 class Interpreter:
     """Starts fresh interpreters of one environment, and waits for what they send."""
 
@@ -168,10 +179,11 @@ class Interpreter:
             raise Failure("forged", "the import wrote a result of its own making")
         if status < 0:
             raise Failure("crash", "crash " + signal.Signals(-status).name)
-        last = [line.strip() for line in errors.decode("utf-8", "replace").splitlines() if line.strip()]
         if status == 0:
             raise Failure("early-exit", "the interpreter exited 0 before the import was done")
-        raise Failure("error", last[-1][:500] if last else "exit status %d and no message" % status)
+        raise Failure(
+            "error", last_exception(errors.decode("utf-8", "replace")) or "exit status %d and no message" % status
+        )
 
     def sample(self):
         seconds, sent, _ = self.start()
@@ -179,9 +191,14 @@ class Interpreter:
         return {"seconds": seconds, "cpu_seconds": cpu / 1e9, "modules": modules, "rss_bytes": peak * 1024}
 
 
-def touched(interpreter, env):
-    """Which installed files the import opened or mapped: (paths, bytes, resident bytes of the mapped)."""
-    _, sent, _ = interpreter.start(TRACE_CHILD)
+def trace(interpreter, env):
+    """One import under `-X importtime` and an audit hook.
+
+    Returns its module times, and which installed files it opened or mapped: (paths, bytes, resident
+    bytes of the mapped).
+    """
+    options = ("-X", "importtime")
+    _, sent, errors = interpreter.start(TRACE_CHILD, options, stderr_bytes=TRACE_BYTES, to_the_end=True)
     told = json.loads(sent)
     top = os.path.realpath(env) + os.sep
     files, resident = {}, 0
@@ -198,7 +215,8 @@ def touched(interpreter, env):
     for path, pages in told["mapped"].items():
         if os.path.realpath(path).startswith(top):
             resident += pages
-    return [path for path, _ in files.values()], sum(size for _, size in files.values()), resident
+    paths = [path for path, _ in files.values()]
+    return import_times(errors.decode("utf-8", "replace")), paths, sum(size for _, size in files.values()), resident
 
 
 def evict(paths):
@@ -278,10 +296,8 @@ def main():
             document["bare"] = [bare.sample() for _ in range(3)]
             document["first"] = [full.sample()]
         else:
-            paths, size, resident = touched(full, env)
+            document["importtime"], paths, size, resident = trace(full, env)
             document["touched"] = {"files": len(paths), "bytes": size, "resident_bytes": resident}
-            _, _, errors = full.start(options=("-X", "importtime"), stderr_bytes=TRACE_BYTES, to_the_end=True)
-            document["importtime"] = import_times(errors.decode("utf-8", "replace"))
             for _ in range(args.repeats):
                 document["bare"].append(bare.sample())
                 document["warm"].append(full.sample())

@@ -37,8 +37,8 @@ def read_records(env):
         try:
             with open(os.path.join(info, "RECORD"), newline="", encoding="utf-8") as file:
                 rows = list(csv.reader(file))
-        except OSError:
-            continue
+        except (OSError, UnicodeDecodeError, csv.Error):
+            continue  # what it should have named is listed as unowned
         for row in rows:
             if len(row) < 2:
                 continue

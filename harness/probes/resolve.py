@@ -19,7 +19,6 @@ def main():
     parser.add_argument("--requirement", required=True)
     parser.add_argument("--uploaded-prior-to", required=True, help="instant, with its zone")
     parser.add_argument("--index-url")
-    parser.add_argument("--pre", action="store_true")
     args = parser.parse_args()
     if not args.uploaded_prior_to.endswith("Z"):  # pip ignores an empty one, and takes a bare date as local
         parser.error("--uploaded-prior-to needs an instant that ends with Z")
@@ -35,7 +34,6 @@ def main():
         command += ["--cache-dir", os.path.join(work, "cache"), "--output-file", output]
         command += ["--uploaded-prior-to", args.uploaded_prior_to, "--pip-args", pip_args]
         command += ["--index-url", args.index_url] if args.index_url else []
-        command += ["--pre"] if args.pre else []
         run = subprocess.run(
             [*command, source],
             env=dict(os.environ, PYTHONPATH=args.tools, PIP_CONFIG_FILE=os.devnull),

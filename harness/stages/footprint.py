@@ -48,6 +48,8 @@ class Workshop:
     engine: Engine
     index: Index
     cache: Path
+    work: Path
+    """For what is unfinished, on the cache's file system."""
     locks: LockStore
     progress: Progress
 
@@ -97,21 +99,14 @@ def _measure(job: Job, workshop: Workshop, settings: Settings, draft: Draft, loc
     with _phase(draft, workshop.progress, "engine", f"{workshop.engine.name}, {job.target}"):
         facts = _describe_engine(job, workshop, draft)
     with _phase(draft, workshop.progress, "resolve", str(job.request)):
-        pip = toolbox.prepare(
-            "pip",
-            job.target,
-            cache=workshop.cache,
-            index=workshop.index,
-            engine=workshop.engine,
-            progress=workshop.progress,
-        )
+        pip = _tools("pip", job, workshop)
         lock = lock or _lock(job, workshop, settings, draft, pip)
         _describe_lock(job, lock, draft)
-        uv = _uv(job, workshop)
+        uv = _tools("uv", job, workshop) if job.installer == "uv" else None
     with _phase(
         draft, workshop.progress, "download", f"{len(lock.wheels)} wheels, {lock.download_bytes / 1e6:,.1f} MB"
     ):
-        house = Wheelhouse(workshop.cache, workshop.index)
+        house = Wheelhouse(workshop.cache, workshop.index, workshop.work)
         started = time.monotonic()
         paths, downloaded = house.fetch(lock.wheels, workshop.progress)
         if downloaded == lock.download_bytes:
@@ -195,11 +190,15 @@ def _wheel_line(wheel: Locked, unpacked: int | None = None) -> record.LockedWhee
     )
 
 
-def _uv(job: Job, workshop: Workshop) -> Tools | None:
-    if job.installer != "uv":
-        return None
+def _tools(name: str, job: Job, workshop: Workshop) -> Tools:
     return toolbox.prepare(
-        "uv", job.target, cache=workshop.cache, index=workshop.index, engine=workshop.engine, progress=workshop.progress
+        name,
+        job.target,
+        cache=workshop.cache,
+        work=workshop.work,
+        index=workshop.index,
+        engine=workshop.engine,
+        progress=workshop.progress,
     )
 
 
