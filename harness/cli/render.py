@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from rich.box import MARKDOWN
 from rich.console import Console
@@ -36,7 +37,7 @@ def footprints(records: Sequence[Record], console: Console) -> None:
         target = f"cp{record.python.replace('.', '')} {record.platform}"
         console.print(
             f"\n[bold]{title(record)}[/bold]  {target}, {record.variant}, {record.engine}, "
-            f"{record.environment.installer or record.installer}, as of {iso_instant(record.as_of)}",
+            f"{record.environment.installer or record.installer}, as of {day(record.as_of)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -46,7 +47,9 @@ def footprints(records: Sequence[Record], console: Console) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
-        table = Table(box=MARKDOWN, show_edge=True, pad_edge=True)
+        if figures.wheel_bytes is None:
+            continue  # nothing was reached that a table could show
+        table = Table(box=MARKDOWN)
         table.add_column("what it costs")
         table.add_column("", justify="right")
         bytecode = figures.bytecode_bytes
@@ -81,6 +84,13 @@ def print_table(table: Table, console: Console) -> None:
             console.out(line.rstrip(), highlight=False)
 
 
+def day(as_of: datetime) -> str:
+    """The day that a date stood for, where it ends one; else the instant."""
+    if (as_of.hour, as_of.minute, as_of.second) == (0, 0, 0):
+        return str((as_of - timedelta(days=1)).date())
+    return iso_instant(as_of)
+
+
 def title(record: Record) -> str:
     extras = rf"\[{','.join(record.extras)}]" if record.extras else ""
     return f"{record.framework}{extras} {record.version}"
@@ -93,7 +103,7 @@ def _heaviest(record: Record, console: Console) -> None:
     table.add_column("heaviest distributions")
     table.add_column("installed", justify="right")
     table.add_column("share", justify="right")
-    for line in record.ledger.distributions[:HEAVIEST]:
+    for line in [line for line in record.ledger.distributions if line.bytes][:HEAVIEST]:
         table.add_row(f"{line.name} {line.version}", megabytes(line.bytes), f"{line.bytes / total:.1%}")
     print_table(table, console)
 

@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 from pypi_simple import (
     PYPI_SIMPLE_ENDPOINT,
     DistributionPackage,
     NoSuchProjectError,
+    ProjectPage,
     PyPISimple,
     UnsupportedContentTypeError,
     UnsupportedRepoVersionError,
@@ -29,11 +30,14 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from harness.errors import IndexUnavailableError, InputError, MeasurementError, NotOnIndexError
+from harness.packages.wheel import is_sha256, is_wheel_filename
 
 ATTEMPTS = 4
 CONNECTIONS = 16
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
+BACKOFF_SECONDS = 0.4
+LONGEST_PAUSE_SECONDS = 30.0
 _TRANSIENT = (429, 500, 502, 503, 504)
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
@@ -122,7 +126,9 @@ class Index:
         session.trust_env = False  # nothing ambient: no netrc, no REQUESTS_* beyond what `reach` holds
         session.verify = str(reach.ca_bundle) if reach.ca_bundle else True
         session.proxies = _proxies(reach)
-        retry = Retry(total=ATTEMPTS - 1, status_forcelist=_TRANSIENT, backoff_factor=0.4, raise_on_status=False)
+        retry = _Retry(
+            total=ATTEMPTS - 1, status_forcelist=_TRANSIENT, backoff_factor=BACKOFF_SECONDS, raise_on_status=False
+        )
         adapter = HTTPAdapter(max_retries=retry, pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
@@ -144,13 +150,22 @@ class Index:
                 return self._pages[name]
         with _told(f"the page of {name}"):
             try:
-                page = self._client.get_project_page(name, timeout=self._timeout)
+                page = self._page(name)
             except NoSuchProjectError:
                 raise NotOnIndexError(f"{name} is not on the index") from None
         project = _project(name, page.packages)
         with self._lock:
             self._pages[name] = project
         return project
+
+    def _page(self, name: str) -> ProjectPage:
+        """A page; one that came garbled or short is asked for again, which the adapter does not do."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return self._client.get_project_page(name, timeout=self._timeout)
+            except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError, ValueError):
+                time.sleep(BACKOFF_SECONDS * 2**attempt)
+        return self._client.get_project_page(name, timeout=self._timeout)
 
     def metadata(self, file: File) -> bytes | None:
         """The wheel's METADATA (PEP 658), or None where the index does not serve it apart.
@@ -174,19 +189,22 @@ class Index:
             IndexUnavailableError: it could not be had whole, after retries.
         """
         for attempt in range(1, ATTEMPTS + 1):
+            with _told(file.filename):  # until the body begins, the adapter asks again where that could help
+                answer = self._session.get(file.url, stream=True, timeout=self._timeout)
+                if not answer.ok:
+                    answer.close()
+                answer.raise_for_status()
             received = 0
             try:
-                with _told(file.filename):
-                    with self._session.get(file.url, stream=True, timeout=self._timeout) as answer:
-                        answer.raise_for_status()
-                        for chunk in answer.iter_content(2**20):
-                            sink.write(chunk)
-                            received += len(chunk)
-                            arrived(len(chunk))
-                    if file.size is not None and received < file.size:
-                        raise IndexUnavailableError(
-                            f"{file.filename} came short: {received} of {file.size} bytes", tip="run the same again"
-                        )
+                with _told(file.filename), answer:
+                    for chunk in answer.iter_content(2**20):
+                        sink.write(chunk)
+                        received += len(chunk)
+                        arrived(len(chunk))
+                if file.size is not None and received < file.size:
+                    raise IndexUnavailableError(
+                        f"{file.filename} came short: {received} of {file.size} bytes", tip="run the same again"
+                    )
                 return
             except IndexUnavailableError:
                 if attempt == ATTEMPTS:
@@ -194,7 +212,14 @@ class Index:
                 arrived(-received)
                 sink.seek(0)
                 sink.truncate()
-                time.sleep(0.4 * 2**attempt)
+                time.sleep(BACKOFF_SECONDS * 2**attempt)
+
+
+class _Retry(Retry):
+    def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
+        """What a busy index asks for, but never an hour of silence."""
+        asked = super().get_retry_after(response)
+        return None if asked is None else min(asked, LONGEST_PAUSE_SECONDS)
 
 
 class _told:  # noqa: N801 - reads as a statement
@@ -271,16 +296,16 @@ def _project(name: str, packages: list[DistributionPackage]) -> Project:
                 continue  # ancient releases, which no installer takes either
         if not package.filename.endswith(".whl"):
             continue
-        try:
-            _, version, _, _ = parse_wheel_filename(package.filename)
-        except (InvalidWheelFilename, InvalidVersion):
+        if not is_wheel_filename(package.filename):
             continue
+        _, version, _, _ = parse_wheel_filename(package.filename)
+        sha256 = package.digests.get("sha256", "")
         wheels.append(
             File(
                 filename=package.filename,
                 version=version,
                 url=package.url.split("#")[0],
-                sha256=package.digests.get("sha256", ""),
+                sha256=sha256 if is_sha256(sha256) else "",
                 size=package.size,
                 upload_time=_utc(package.upload_time) if package.upload_time else None,
                 yanked=package.is_yanked,

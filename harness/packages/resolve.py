@@ -61,7 +61,7 @@ def _wheel(pin: Requirement, job: Job, tags: Sequence[str], index: Index) -> Loc
     files = [file for file in index.project(pin.name).before(job.as_of) if file.version == version]
     file = choose(files, tags)
     if file is None or file.upload_time is None:
-        raise UnsupportedError(f"no wheel of {pin.name}=={version} for {job.target}; there are: {_tags(files)}")
+        raise UnsupportedError(f"no wheel of {pin.name}=={version} for {job.target}; {_offered(files, job)}")
     if not file.sha256 or file.size is None:
         raise MeasurementError(f"the index tells no sha256 or no size for {file.filename}")
     return Locked(
@@ -88,10 +88,14 @@ def choose(files: Sequence[File], tags: Sequence[str]) -> File | None:
     return max(fitting, key=key) if fitting else None
 
 
-def _tags(files: Sequence[File]) -> str:
-    """The Python and platform tags that there are, for a message."""
-    found = sorted({f"{tag.interpreter}-{tag.platform}" for f in files for tag in parse_wheel_filename(f.filename)[3]})
-    return ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "") if found else "no wheels"
+def _offered(files: Sequence[File], job: Job) -> str:
+    """The Python tags that there are on the target's platform; else the platforms that there are."""
+    tags = [tag for file in files for tag in parse_wheel_filename(file.filename)[3]]
+    here = {tag.interpreter for tag in tags if _is_platform(tag.platform, job.target.platform)}
+    if here:
+        ordered = sorted(here, key=lambda name: (len(name), name))
+        return f"there are wheels for {', '.join(ordered)}"
+    return f"there are wheels for {', '.join(sorted({tag.platform for tag in tags})) or 'nothing'}"
 
 
 def _refuse_without_wheel(job: Job, index: Index) -> None:
@@ -111,7 +115,7 @@ def _refuse_without_wheel(job: Job, index: Index) -> None:
             wanted = SpecifierSet()
         if pythons and platforms and wanted.contains(f"{python}.99"):
             return
-    raise UnsupportedError(f"no wheel of {job.request} for {job.target}; there are: {_tags(files)}")
+    raise UnsupportedError(f"no wheel of {job.request} for {job.target}; {_offered(files, job)}")
 
 
 def _takes(interpreter: str, abi: str, python: tuple[int, int]) -> bool:
@@ -128,9 +132,9 @@ def _is_platform(tag: str, platform: str) -> bool:
 
 def _explain(output: str, job: Job, index: Index) -> Exception:
     """What pip's failure was, told apart by asking the index itself."""
-    if "ResolutionImpossible" in output or "conflicting dependencies" in output:
-        causes = [line.strip() for line in output.splitlines() if re.search(r" depends on | requested ", line)]
-        return MeasurementError("dependency conflict: " + "; ".join(causes[:4] or [_last(output)]))
+    causes = [line.strip() for line in output.splitlines() if re.search(r" depends on | requested ", line)]
+    if "ResolutionImpossible" in output and causes:  # without causes, something that it needs is missing
+        return MeasurementError("dependency conflict: " + "; ".join(causes[:4]))
     if match := _NO_MATCH.search(output):
         try:
             files = index.project(match[1]).before(job.as_of)

@@ -81,7 +81,9 @@ def prepare(
     folder = cache / "tools" / f"{name}-{target.tag}-{target.platform}-{sha256(text.encode()).hexdigest()[:12]}"
     if folder.is_dir():
         return Tools(folder, versions)
-    progress.phase("tools", f"{', '.join(versions)}")
+    progress.phase(
+        "tools", f"{name} {versions[name]} and what it needs" if len(versions) > 1 else f"{name} {versions[name]}"
+    )
     pinned = _choose(text, target, index)
     paths, _ = Wheelhouse(cache, index, work).fetch(pinned, progress)
     folder.parent.mkdir(parents=True, exist_ok=True)

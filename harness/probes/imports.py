@@ -23,6 +23,8 @@ import time
 
 TAIL_BYTES = 65536
 TRACE_BYTES = 16 * 2**20
+PIPE_BYTES = 65536  # what a pipe holds, unless somebody made it larger
+FORGED = "the import wrote a result of its own making"
 LISTED_MODULES = 10
 POLL_SECONDS = 0.05
 CACHED_SHARE = 0.02  # more of the touched pages than this left in the file cache: not a cold start
@@ -99,7 +101,7 @@ def resident_bytes(pid):
 
 def last_exception(text):
     """The last line of a traceback; where that names only a class, the exception told before it as well."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("import time:")]
     if not lines:
         return ""
     told = [line for line in lines[:-1] if re.match(r"[\w.]+(Error|Exception): .", line)]
@@ -108,13 +110,20 @@ def last_exception(text):
     return lines[-1][:500]
 
 
+def signal_name(number):
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return "signal %d" % number
+
+
 class Interpreter:
     """Starts fresh interpreters of one environment, and waits for what they send."""
 
     def __init__(self, python, package, deadline, memory):
         self.python, self.package, self.deadline, self.memory = python, package, deadline, memory
 
-    def start(self, program=CHILD, options=(), stderr_bytes=TAIL_BYTES, to_the_end=False):
+    def start(self, program=CHILD, options=(), stderr_bytes=TAIL_BYTES):
         """Run once; returns (seconds, what was sent behind the nonce, standard error)."""
         nonce = secrets.token_hex(16).encode()
         source, give = os.pipe()
@@ -140,9 +149,10 @@ class Interpreter:
         with selectors.DefaultSelector() as selector:
             for stream in streams:
                 selector.register(stream, selectors.EVENT_READ)
-            while selector.get_map() and reason is None:
-                for key, _ in selector.select(POLL_SECONDS):
-                    chunk = os.read(key.fd, 65536)
+            last_round = False
+            while True:
+                for key, _ in selector.select(0 if last_round else POLL_SECONDS):
+                    chunk = os.read(key.fd, PIPE_BYTES)
                     if key.fd == take and ended is None:
                         ended = time.monotonic()
                     if not chunk:
@@ -150,15 +160,17 @@ class Interpreter:
                     elif limits[key.fd]:
                         streams[key.fd] += chunk
                         del streams[key.fd][: -limits[key.fd]]
-                answered = streams[take].endswith(b"\n")
-                if answered and not to_the_end:
+                if last_round:
                     break
-                if process.poll() is not None and (answered or take not in selector.get_map()):
-                    break  # a grandchild may hold the other pipes open for ever
-                if time.monotonic() > self.deadline:
+                # Once it has answered or ended, the pipes hold all that it had sent, and one more round reads
+                # it: neither its threads nor a grandchild, which may hold the pipes for ever, is waited for.
+                last_round = streams[take].endswith(b"\n") or process.poll() is not None
+                if not last_round and time.monotonic() > self.deadline:
                     reason = "timeout"
-                elif self.memory and resident_bytes(process.pid) > self.memory:
+                    break
+                if not last_round and self.memory and resident_bytes(process.pid) > self.memory:
                     reason = "oom"
+                    break
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -174,11 +186,11 @@ class Interpreter:
         if reason == "oom" or (status == -signal.SIGKILL and oom_kills() > kills):
             raise Failure("oom", "the import needed more memory than its limit")
         if sent.startswith(nonce + b" ") and sent.endswith(b"\n"):
-            return ended - started, sent[len(nonce) + 1 :].decode(), errors
+            return ended - started, sent[len(nonce) + 1 :].decode("utf-8", "replace"), errors
         if sent:
-            raise Failure("forged", "the import wrote a result of its own making")
+            raise Failure("forged", FORGED)
         if status < 0:
-            raise Failure("crash", "crash " + signal.Signals(-status).name)
+            raise Failure("crash", "crash " + signal_name(-status))
         if status == 0:
             raise Failure("early-exit", "the interpreter exited 0 before the import was done")
         raise Failure(
@@ -187,7 +199,10 @@ class Interpreter:
 
     def sample(self):
         seconds, sent, _ = self.start()
-        cpu, modules, peak = (int(word) for word in sent.split())
+        try:
+            cpu, modules, peak = (int(word) for word in sent.split())
+        except ValueError:
+            raise Failure("forged", FORGED) from None
         return {"seconds": seconds, "cpu_seconds": cpu / 1e9, "modules": modules, "rss_bytes": peak * 1024}
 
 
@@ -198,8 +213,11 @@ def trace(interpreter, env):
     bytes of the mapped).
     """
     options = ("-X", "importtime")
-    _, sent, errors = interpreter.start(TRACE_CHILD, options, stderr_bytes=TRACE_BYTES, to_the_end=True)
-    told = json.loads(sent)
+    _, sent, errors = interpreter.start(TRACE_CHILD, options, stderr_bytes=TRACE_BYTES)
+    try:
+        told = json.loads(sent)
+    except ValueError:
+        raise Failure("forged", FORGED) from None
     top = os.path.realpath(env) + os.sep
     files, resident = {}, 0
     for path in set(told["opened"]) | set(told["mapped"]):

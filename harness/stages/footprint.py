@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +37,10 @@ class Settings:
     relock: bool = False
     keep: bool = False
     """Leave the sandbox behind, to look inside."""
+
+    @property
+    def cold_repeats(self) -> int:
+        return min(self.repeats, 3)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def measure(job: Job, workshop: Workshop, settings: Settings, *, lock: Lock | No
     status: Status = "ok"
     reason = None
     try:
-        _measure(job, workshop, settings, draft, lock)
+        _Measurement(job, workshop, settings, draft).run(lock)
     except MeasurementError as error:
         status, reason = error.status, error.reason
     except HarnessError as error:
@@ -94,219 +96,206 @@ def measure(job: Job, workshop: Workshop, settings: Settings, *, lock: Lock | No
     return _finish(job, draft, measured_at, status, reason)
 
 
-def _measure(job: Job, workshop: Workshop, settings: Settings, draft: Draft, lock: Lock | None) -> None:
-    """The steps, in order."""
-    with _phase(draft, workshop.progress, "engine", f"{workshop.engine.name}, {job.target}"):
-        facts = _describe_engine(job, workshop, draft)
-    with _phase(draft, workshop.progress, "resolve", str(job.request)):
-        pip = _tools("pip", job, workshop)
-        lock = lock or _lock(job, workshop, settings, draft, pip)
-        _describe_lock(job, lock, draft)
-        uv = _tools("uv", job, workshop) if job.installer == "uv" else None
-    with _phase(
-        draft, workshop.progress, "download", f"{len(lock.wheels)} wheels, {lock.download_bytes / 1e6:,.1f} MB"
-    ):
-        house = Wheelhouse(workshop.cache, workshop.index, workshop.work)
+@dataclass(frozen=True)
+class _Measurement:
+    """One job under way. `run` names the steps in order; each writes what it found into the draft."""
+
+    job: Job
+    workshop: Workshop
+    settings: Settings
+    draft: Draft
+
+    def run(self, given: Lock | None) -> None:
+        self._phase("engine", f"{self.workshop.engine.name}, {self.job.target}")
+        facts = self._describe_engine()
+        pip, uv = self._prepare_tools()
+        self._phase("resolve", str(self.job.request))
+        lock = self._describe_lock(given or self._lock(pip))
+        house = Wheelhouse(self.workshop.cache, self.workshop.index, self.workshop.work)
+        self._phase("download", f"{len(lock.wheels)} wheels, {lock.download_bytes / 1e6:,.1f} MB")
+        self._download(lock, house)
+        with (
+            house.gathered(lock.wheels) as wheels,
+            self.workshop.engine.open(self.job.target, keep=self.settings.keep) as sandbox,
+        ):
+            self._phase("install", f"with {self.job.installer}, offline")
+            self._install(sandbox, wheels, lock, pip, uv)
+            self._phase("ledger")
+            self._ledger(sandbox)
+            # A package that cannot be imported still gets its bytecode weighed: sizes do not depend on it.
+            package, failure = self.draft.fields["import_package"], None
+            self._phase("import", f"{package}, first")
+            try:
+                self._first_import(sandbox, package)
+            except MeasurementError as error:
+                failure = error
+            self._phase("bytecode")
+            self._bytecode(sandbox, facts)
+            self._phase("import", f"{package}, {self.settings.repeats} warm, {self.settings.cold_repeats} cold")
+            if failure is not None:
+                raise failure
+            self._imports(sandbox, package)
+
+    def _phase(self, name: str, detail: str = "") -> None:
+        self.draft.phase = name
+        self.workshop.progress.phase(name, detail)
+
+    def _describe_engine(self) -> EngineFacts:
+        facts = self.workshop.engine.facts(self.job.target)
+        told = asdict(facts)
+        self.draft.absent.update(told.pop("absent"))
+        self.draft.environment.update(told)
+        if facts.network_isolated is False:
+            self.draft.warnings.append(
+                "the measured code could reach the network: this kernel lets no user take it away"
+            )
+        return facts
+
+    def _prepare_tools(self) -> tuple[Tools, Tools | None]:
+        """pip with what resolves, and uv where it installs; tells a phase only where there is something to do."""
+        self.draft.phase = "tools"
+        shop = self.workshop
+
+        def prepare(name: str) -> Tools:
+            return toolbox.prepare(
+                name,
+                self.job.target,
+                cache=shop.cache,
+                work=shop.work,
+                index=shop.index,
+                engine=shop.engine,
+                progress=shop.progress,
+            )
+
+        return prepare("pip"), prepare("uv") if self.job.installer == "uv" else None
+
+    def _lock(self, pip: Tools) -> Lock:
+        """The job's lock: the one there is, or a new one."""
+        job, shop = self.job, self.workshop
+        if not self.settings.relock and (found := shop.locks.find(job)) is not None:
+            self.draft.absent["resolve_seconds"] = "the job's lock was there already"
+            return found
         started = time.monotonic()
-        paths, downloaded = house.fetch(lock.wheels, workshop.progress)
+        with shop.engine.open(job.target) as sandbox:
+            lock = resolve(job, sandbox=sandbox, tools=pip, index=shop.index)
+        self.draft.figures["resolve_seconds"] = round(time.monotonic() - started, 3)
+        shop.locks.add(job, lock)
+        return lock
+
+    def _describe_lock(self, lock: Lock) -> Lock:
+        draft = self.draft
+        draft.fields["lock_sha256"] = lock.sha256
+        draft.environment["resolver"] = lock.resolver
+        draft.figures |= {
+            "wheel_bytes": lock.of(self.job.request.name).size,
+            "download_bytes": lock.download_bytes,
+            "distributions": len(lock.wheels),
+        }
+        draft.fields["wheels"] = [_wheel_line(wheel) for wheel in lock.wheels]
+        draft.warnings += [f"{wheel.name} {wheel.version} was yanked" for wheel in lock.wheels if wheel.yanked]
+        return lock
+
+    def _download(self, lock: Lock, house: Wheelhouse) -> None:
+        """Have every wheel, verified, and look into each before anything unpacks it."""
+        draft, request = self.draft, self.job.request
+        started = time.monotonic()
+        paths, downloaded = house.fetch(lock.wheels, self.workshop.progress)
         if downloaded == lock.download_bytes:
             draft.figures["download_seconds"] = round(time.monotonic() - started, 3)
         else:
             draft.absent["download_seconds"] = "wheels were in the wheelhouse already"
-        _look_into(job, lock, paths, draft)
-    with (
-        house.gathered(lock.wheels) as folder,
-        workshop.engine.open(job.target, keep=settings.keep) as sandbox,
-    ):
-        with _phase(draft, workshop.progress, "install", f"with {job.installer}, offline"):
-            _install(job, sandbox, folder, lock, workshop, pip, uv, settings, draft)
-        with _phase(draft, workshop.progress, "ledger"):
-            _ledger(sandbox, settings, draft)
-        package = draft.fields["import_package"]
-        # A package that cannot be imported still gets its bytecode weighed: sizes do not depend on it.
-        failure = None
-        with _phase(draft, workshop.progress, "import", f"{package}, first"):
-            try:
-                _first_import(sandbox, package, settings, draft)
-            except MeasurementError as error:
-                failure = error
-        with _phase(draft, workshop.progress, "bytecode"):
-            _bytecode(sandbox, settings, facts, draft)
-        with _phase(draft, workshop.progress, "import", f"{package}, {settings.repeats} warm, {_cold(settings)} cold"):
-            if failure is not None:
-                raise failure
-            _imports(sandbox, package, settings, draft)
+        looked = {wheel: wheels.look(path) for wheel, path in paths.items()}
+        draft.fields["wheels"] = [_wheel_line(wheel, looked[wheel].unpacked_bytes) for wheel in lock.wheels]
+        draft.figures["unpacked_bytes"] = sum(one.unpacked_bytes for one in looked.values())
+        own = looked[lock.of(request.name)]
+        if unknown := set(request.extras) - set(own.extras):
+            raise UnsupportedError(f"{request.name} {request.version} has no extra {min(unknown)!r}")
+        if draft.fields["import_package"] is None:
+            if not own.top_level:
+                raise UnsupportedError(f"{request.name} brings nothing that can be imported")
+            draft.fields["import_package"] = own.top_level[0]
 
+    def _install(self, sandbox: Sandbox, folder: Path, lock: Lock, pip: Tools, uv: Tools | None) -> None:
+        requirements = self.workshop.locks.add(self.job, lock) / "requirements.txt"
+        arguments = ["--root", sandbox.root, "--wheels", sandbox.expose(folder, "wheels")]
+        arguments += ["--requirements", sandbox.expose(requirements, "requirements.txt")]
+        arguments += ["--pip", sandbox.expose(pip.folder, "tools")]
+        arguments += ["--uv", sandbox.expose(uv.folder, "uv") + "/bin/uv"] if uv else []
+        found = probe(sandbox, "install", arguments, limits=self.settings.limits, writable=True)
+        self.draft.environment |= {"installer": found["installer"], "python": found["python"]}
+        if found["failure"]:
+            raise MeasurementError(f"{self.job.installer} could not install the lock: {_last(found['failure'])}")
+        if found["check"]:
+            raise MeasurementError(f"pip check: {found['check'].strip().splitlines()[0]}")
+        self.draft.figures["unpack_seconds"] = round(found["unpack_seconds"], 4)
 
-@contextmanager
-def _phase(draft: Draft, progress: Progress, name: str, detail: str = "") -> Iterator[None]:
-    draft.phase = name
-    progress.phase(name, detail)
-    yield
+    def _ledger(self, sandbox: Sandbox) -> None:
+        found = probe(sandbox, "ledger", ["--root", sandbox.root], limits=self.settings.limits)
+        total = found.pop("total")
+        for part in ("distributions", "types"):
+            if (parts := sum(line["bytes"] for line in found[part])) != total["bytes"]:
+                raise MeasurementError(f"the ledger's {part} sum to {parts} bytes, not {total['bytes']}")
+        self.draft.fields["ledger"] = {**found, "files": total["files"]}
+        self.draft.figures |= {"installed_bytes": total["bytes"], "allocated_bytes": total["allocated"]}
 
+    def _first_import(self, sandbox: Sandbox, package: str) -> None:
+        found = self._run_imports(sandbox, package, "--first")
+        self.draft.samples |= {"first_bare": found["bare"], "first": found["first"]}
 
-def _describe_engine(job: Job, workshop: Workshop, draft: Draft) -> EngineFacts:
-    facts = workshop.engine.facts(job.target)
-    told = asdict(facts)
-    draft.absent.update(told.pop("absent"))
-    draft.environment.update(told)
-    if facts.network_isolated is False:
-        draft.warnings.append("the measured code could reach the network: this kernel lets no user take it away")
-    return facts
+    def _bytecode(self, sandbox: Sandbox, facts: EngineFacts) -> None:
+        limits, figures = self.settings.limits, self.draft.figures
+        found = probe(sandbox, "bytecode", ["--root", sandbox.root], limits=limits, writable=True)
+        if found["failure"]:
+            raise MeasurementError(f"compileall failed: {_last(found['failure'])}")
+        ledger = probe(sandbox, "ledger", ["--root", sandbox.root, "--bytecode"], limits=limits)
+        compiled = {line["name"]: line["bytes"] for line in ledger["distributions"]}
+        kept = self.draft.fields["ledger"]
+        kept["distributions"] = [
+            {**line, "bytecode_bytes": compiled.get(line["name"], 0)} for line in kept["distributions"]
+        ]
+        figures["bytecode_bytes"] = ledger["total"]["bytes"]
+        figures["bytecode_seconds"] = round(found["bytecode_seconds"], 4)
+        figures["install_seconds"] = round(figures["unpack_seconds"] + figures["bytecode_seconds"], 4)
+        if facts.image_base_bytes is not None:
+            figures["image_bytes"] = facts.image_base_bytes + figures["installed_bytes"] + figures["bytecode_bytes"]
 
+    def _imports(self, sandbox: Sandbox, package: str) -> None:
+        settings, draft = self.settings, self.draft
+        repeats = ("--repeats", str(settings.repeats), "--cold-repeats", str(settings.cold_repeats))
+        found = self._run_imports(sandbox, package, *repeats)
+        draft.samples |= {name: found[name] for name in ("bare", "warm", "cold")}
+        draft.fields["import_tree"] = found["importtime"]
+        draft.figures["import_touched_bytes"] = found["touched"]["bytes"]
+        draft.figures["import_resident_bytes"] = found["touched"]["resident_bytes"]
+        if not found["cold"]:
+            draft.absent["import_cold_seconds"] = (
+                f"the file cache kept {found['cached_share']:.0%} of the touched files when asked to drop them"
+            )
 
-def _lock(job: Job, workshop: Workshop, settings: Settings, draft: Draft, pip: Tools) -> Lock:
-    if not settings.relock and (found := workshop.locks.find(job)) is not None:
-        draft.absent["resolve_seconds"] = "the job's lock was there already"
+    def _run_imports(self, sandbox: Sandbox, package: str, *arguments: str) -> dict[str, Any]:
+        limits = self.settings.limits
+        everything = ["--root", sandbox.root, "--package", package, "--timeout", str(limits.seconds)]
+        everything += ["--memory", str(limits.memory_bytes), *arguments]
+        # the probe ends the import itself and says why; the sandbox's own limit is behind it
+        found = probe(sandbox, "imports", everything, limits=replace(limits, seconds=limits.seconds + 30))
+        if failure := found["failure"]:
+            detail = {
+                "timeout": f"timeout: the import was still running after {limits.seconds:.0f} s",
+                "oom": f"oom: the import needed more than {limits.memory_bytes / 2**20:.0f} MiB",
+            }.get(failure["kind"], failure["detail"])
+            raise MeasurementError(detail)
         return found
-    started = time.monotonic()
-    with workshop.engine.open(job.target) as sandbox:
-        lock = resolve(job, sandbox=sandbox, tools=pip, index=workshop.index)
-    draft.figures["resolve_seconds"] = round(time.monotonic() - started, 3)
-    workshop.locks.add(job, lock)
-    return lock
-
-
-def _describe_lock(job: Job, lock: Lock, draft: Draft) -> None:
-    draft.fields["lock_sha256"] = lock.sha256
-    draft.environment["resolver"] = lock.resolver
-    own = lock.of(job.request.name)
-    draft.figures |= {
-        "wheel_bytes": own.size,
-        "download_bytes": lock.download_bytes,
-        "distributions": len(lock.wheels),
-    }
-    draft.fields["wheels"] = [_wheel_line(wheel) for wheel in lock.wheels]
-    draft.warnings += [f"{wheel.name} {wheel.version} was yanked" for wheel in lock.wheels if wheel.yanked]
 
 
 def _wheel_line(wheel: Locked, unpacked: int | None = None) -> record.LockedWheel:
     return record.LockedWheel(
-        name=wheel.name,
-        version=wheel.version,
-        bytes=wheel.size,
-        unpacked_bytes=unpacked,
-        yanked=wheel.yanked,
+        name=wheel.name, version=wheel.version, bytes=wheel.size, unpacked_bytes=unpacked, yanked=wheel.yanked
     )
 
 
-def _tools(name: str, job: Job, workshop: Workshop) -> Tools:
-    return toolbox.prepare(
-        name,
-        job.target,
-        cache=workshop.cache,
-        work=workshop.work,
-        index=workshop.index,
-        engine=workshop.engine,
-        progress=workshop.progress,
-    )
-
-
-def _look_into(job: Job, lock: Lock, paths: dict[Locked, Path], draft: Draft) -> None:
-    looked = {wheel: wheels.look(path) for wheel, path in paths.items()}
-    draft.fields["wheels"] = [_wheel_line(wheel, looked[wheel].unpacked_bytes) for wheel in lock.wheels]
-    draft.figures["unpacked_bytes"] = sum(one.unpacked_bytes for one in looked.values())
-    own = looked[lock.of(job.request.name)]
-    for extra in job.request.extras:
-        if extra not in own.extras:
-            raise UnsupportedError(f"{job.request.name} {job.request.version} has no extra {extra!r}")
-    if draft.fields["import_package"] is None:
-        if not own.top_level:
-            raise UnsupportedError(f"{job.request.name} brings nothing that can be imported")
-        draft.fields["import_package"] = own.top_level[0]
-
-
-def _install(
-    job: Job,
-    sandbox: Sandbox,
-    folder: Path,
-    lock: Lock,
-    workshop: Workshop,
-    pip: Tools,
-    uv: Tools | None,
-    settings: Settings,
-    draft: Draft,
-) -> None:
-    requirements = workshop.locks.add(job, lock) / "requirements.txt"
-    arguments = ["--root", sandbox.root, "--wheels", sandbox.expose(folder, "wheels")]
-    arguments += ["--requirements", sandbox.expose(requirements, "requirements.txt")]
-    arguments += ["--pip", sandbox.expose(pip.folder, "tools")]
-    arguments += ["--uv", sandbox.expose(uv.folder, "uv") + "/bin/uv"] if uv else []
-    found = probe(sandbox, "install", arguments, limits=settings.limits, writable=True)
-    draft.environment["installer"] = found["installer"]
-    draft.environment["python"] = found["python"]
-    if found["failure"]:
-        raise MeasurementError(
-            f"{job.installer} could not install the lock: {found['failure'].strip().splitlines()[-1]}"
-        )
-    if found["check"]:
-        raise MeasurementError(f"pip check: {found['check'].strip().splitlines()[0]}")
-    draft.figures["unpack_seconds"] = round(found["unpack_seconds"], 4)
-
-
-def _ledger(sandbox: Sandbox, settings: Settings, draft: Draft) -> None:
-    found = probe(sandbox, "ledger", ["--root", sandbox.root], limits=settings.limits)
-    total = found.pop("total")
-    for part in ("distributions", "types"):
-        if (sum_ := sum(line["bytes"] for line in found[part])) != total["bytes"]:
-            raise MeasurementError(f"the ledger's {part} sum to {sum_} bytes, not {total['bytes']}")
-    draft.fields["ledger"] = {**found, "files": total["files"]}
-    draft.figures |= {"installed_bytes": total["bytes"], "allocated_bytes": total["allocated"]}
-
-
-def _first_import(sandbox: Sandbox, package: str, settings: Settings, draft: Draft) -> None:
-    found = _run_imports(sandbox, package, settings, ["--first"])
-    draft.samples |= {"first_bare": found["bare"], "first": found["first"]}
-
-
-def _bytecode(sandbox: Sandbox, settings: Settings, facts: EngineFacts, draft: Draft) -> None:
-    found = probe(sandbox, "bytecode", ["--root", sandbox.root], limits=settings.limits, writable=True)
-    if found["failure"]:
-        raise MeasurementError(f"compileall failed: {found['failure'].strip().splitlines()[-1]}")
-    ledger = probe(sandbox, "ledger", ["--root", sandbox.root, "--bytecode"], limits=settings.limits)
-    compiled = {line["name"]: line["bytes"] for line in ledger["distributions"]}
-    lines = draft.fields["ledger"]["distributions"]
-    draft.fields["ledger"]["distributions"] = [
-        {**line, "bytecode_bytes": compiled.get(line["name"], 0)} for line in lines
-    ]
-    figures = draft.figures
-    figures["bytecode_bytes"] = ledger["total"]["bytes"]
-    figures["bytecode_seconds"] = round(found["bytecode_seconds"], 4)
-    figures["install_seconds"] = round(figures["unpack_seconds"] + figures["bytecode_seconds"], 4)
-    if facts.image_base_bytes is not None:
-        figures["image_bytes"] = facts.image_base_bytes + figures["installed_bytes"] + figures["bytecode_bytes"]
-
-
-def _imports(sandbox: Sandbox, package: str, settings: Settings, draft: Draft) -> None:
-    arguments = ["--repeats", str(settings.repeats), "--cold-repeats", str(_cold(settings))]
-    found = _run_imports(sandbox, package, settings, arguments)
-    draft.samples |= {name: found[name] for name in ("bare", "warm", "cold")}
-    draft.fields["import_tree"] = found["importtime"]
-    draft.figures["import_touched_bytes"] = found["touched"]["bytes"]
-    draft.figures["import_resident_bytes"] = found["touched"]["resident_bytes"]
-    if not found["cold"]:
-        draft.absent["import_cold_seconds"] = (
-            f"the file cache kept {found['cached_share']:.0%} of the touched files when asked to drop them"
-        )
-
-
-def _run_imports(sandbox: Sandbox, package: str, settings: Settings, arguments: list[str]) -> dict[str, Any]:
-    limits = settings.limits
-    patience = Limits(limits.seconds + 30, limits.memory_bytes, limits.processes)
-    everything = ["--root", sandbox.root, "--package", package, "--timeout", str(limits.seconds)]
-    everything += ["--memory", str(limits.memory_bytes), *arguments]
-    found = probe(sandbox, "imports", everything, limits=patience)
-    if failure := found["failure"]:
-        detail = {
-            "timeout": f"timeout: the import was still running after {limits.seconds:.0f} s",
-            "oom": f"oom: the import needed more than {limits.memory_bytes / 2**20:.0f} MiB",
-        }.get(failure["kind"], failure["detail"])
-        raise MeasurementError(detail)
-    return found
-
-
-def _cold(settings: Settings) -> int:
-    return min(settings.repeats, 3)
+def _last(output: str) -> str:
+    """The last line of a program's output."""
+    return output.strip().splitlines()[-1]
 
 
 def _finish(job: Job, draft: Draft, measured_at: datetime, status: Status, reason: str | None) -> record.Record:
