@@ -286,6 +286,17 @@ def parse_count(text: str, *, name: str, low: int, high: int) -> int:
     return int(text)
 
 
+def parse_choice(text: str, *, name: str, among: Sequence[str]) -> str:
+    """`text`, if it is one of `among`.
+
+    Raises:
+        InputError: otherwise.
+    """
+    if text not in among:
+        raise InputError(f"{name} {_shown(text)} is not one of {', '.join(among)}")
+    return text
+
+
 def parse_seconds(text: str, *, name: str, high: float = 86_400) -> float:
     """A positive, finite number of seconds.
 

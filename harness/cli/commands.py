@@ -22,7 +22,6 @@ from harness.archive.store import Store
 from harness.catalog import DEFAULT, Catalog, load
 from harness.cli import progress as looks
 from harness.cli import render
-from harness.cli.main import require_word
 from harness.engines.owner import Owners
 from harness.engines.sandbox import Engine, Limits
 from harness.errors import EnvironmentLacksError, InputError
@@ -123,9 +122,9 @@ def measure(
     catalog = load(catalog_file or DEFAULT)
     version = job.parse_python(python) if python is not None else None
     instant = job.parse_as_of(as_of, now) if as_of is not None else job.default_as_of(now)
-    require_word(installer, INSTALLERS, "installer")
+    job.parse_choice(installer, name="installer", among=INSTALLERS)
     if engine is not None:
-        require_word(engine, ENGINES, "engine")
+        job.parse_choice(engine, name="engine", among=ENGINES)
     settings = footprint.Settings(
         repeats=job.parse_count(repeats, name="repeats", low=1, high=1000),
         limits=parse_limits(memory, timeout),
@@ -219,7 +218,7 @@ def replay(
     locks = LockStore(store.results / "locks")
     lock = locks.by_sha256(before.lock_sha256)
     if engine is not None:
-        require_word(engine, ENGINES, "engine")
+        job.parse_choice(engine, name="engine", among=ENGINES)
     limits = parse_limits(memory, timeout)
     catalog = load(catalog_file or DEFAULT)
     build = catalog.variant(before.framework, before.variant)
@@ -264,7 +263,7 @@ def images(python: Sequence[str], source: str | None, as_json: bool, quiet: bool
     from harness.engines import images as bases
 
     if source is not None:
-        require_word(source, ("registry", "debian"), "source")
+        job.parse_choice(source, name="source", among=("registry", "debian"))
     wanted = [".".join(map(str, job.parse_python(text))) for text in python]
     client = docker.connect()
     if client is None:

@@ -231,14 +231,3 @@ def _catch_signals() -> None:
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
-
-
-def require_word(value: str, words: tuple[str, ...], name: str) -> str:
-    """`value`, if it is one of `words`.
-
-    Raises:
-        InputError: otherwise.
-    """
-    if value not in words:
-        raise InputError(f"{name} {value!a} is not one of {', '.join(words)}")
-    return value
