@@ -1,0 +1,108 @@
+"""What several files of tests share. Nothing here measures: the tests start the real program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from harness.engines import docker, venv
+from harness.engines.owner import Owners
+from harness.engines.sandbox import Engine
+from harness.job import Target
+from harness.packages import tools as toolbox
+from harness.packages.index import Index, Reach
+from harness.progress import Silent
+from tests.support.environments import Root
+from tests.support.loopback import LoopbackIndex
+from tests.support.program import Program
+
+PLATFORM = f"linux_{os.uname().machine}"
+HERE = Target((sys.version_info[0], sys.version_info[1]), PLATFORM)
+IN_CONTAINERS = Target((3, 11), PLATFORM)
+
+
+@cache
+def engine_answers() -> bool:
+    client = docker.connect()
+    if client is not None:
+        client.close()
+    return client is not None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that needs a container engine is skipped without one, or fails where one was promised."""
+    if item.get_closest_marker("engine") is None or engine_answers():
+        return
+    if os.environ.get("HARNESS_REQUIRE_ENGINE") == "1":
+        pytest.fail("no Docker API answers, and HARNESS_REQUIRE_ENGINE=1 says that one must", pytrace=False)
+    pytest.skip("no Docker API answers")
+
+
+@pytest.fixture(scope="session", params=[pytest.param("docker", marks=pytest.mark.engine), "venv"])
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """For what holds for both engines."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """pip, pip-tools and uv for every test's cache, taken once from the default index: a loopback index has none."""
+    folder = tmp_path_factory.mktemp("tools")
+    index = Index(Reach.from_environment(os.environ, os.environ.get("HARNESS_INDEX_URL")))
+    with Owners(folder).enroll() as owner:
+
+        def prepare(target: Target, engine: Engine) -> None:
+            for name in ("pip", "uv"):
+                toolbox.prepare(
+                    name, target, cache=folder, work=owner.folder, index=index, engine=engine, progress=Silent()
+                )
+
+        prepare(HERE, venv.VenvEngine(owner))
+        if (client := docker.connect()) is not None:
+            prepare(IN_CONTAINERS, docker.DockerEngine(client, owner))
+            client.close()
+    return folder / "tools"
+
+
+@pytest.fixture
+def index() -> Iterator[LoopbackIndex]:
+    """A package index of the test's own."""
+    with LoopbackIndex() as index:
+        yield index
+
+
+@pytest.fixture
+def program(tmp_path: Path, tools: Path, index: LoopbackIndex) -> Program:
+    """The harness in a home of its own, with the loopback index."""
+    return Program(tmp_path, index_url=index.url, tools=tools)
+
+
+@pytest.fixture(scope="session")
+def new_program(tmp_path_factory: pytest.TempPathFactory, tools: Path) -> Callable[[str], Program]:
+    """Makes one that shares neither home nor results with another; for fixtures that live longer than a test too."""
+
+    def make(index_url: str) -> Program:
+        return Program(tmp_path_factory.mktemp("program"), index_url=index_url, tools=tools)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def empty_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real virtual environment without anything in it, to be copied."""
+    place = tmp_path_factory.mktemp("environment") / "empty"
+    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(place)], check=True)
+    return place
+
+
+@pytest.fixture
+def root(empty_environment: Path, tmp_path: Path) -> Root:
+    """Two environments that nothing is installed in yet."""
+    return Root(tmp_path / "root", empty_environment)

@@ -1,0 +1,1 @@
+"""What the tests build for real: wheels, environments, and an index that misbehaves."""
