@@ -73,13 +73,14 @@ class VenvEngine:
     def _isolation(self) -> tuple[str, ...] | None:
         """The command in front of a run that takes the network away, or None where none works."""
         unshare = shutil.which("unshare")
-        for user in ((), ("--map-root-user",)):
-            argv = (unshare or "unshare", *user, *_NAMESPACES, "--net", "--")
-            try:
-                if process.run([*argv, "true"], seconds=10).exit_status == 0:
-                    return argv
-            except OSError:
-                return None
+        for namespaces in (_NAMESPACES, ()):  # the second where /proc cannot be mounted anew, as in a chroot
+            for user in ((), ("--map-root-user",)):
+                argv = (unshare or "unshare", *user, *namespaces, "--net", "--")
+                try:
+                    if process.run([*argv, "true"], seconds=10).exit_status == 0:
+                        return argv
+                except OSError:
+                    return None
         return None
 
 

@@ -10,7 +10,6 @@ import io
 import os
 import re
 import shutil
-import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -33,21 +32,21 @@ from harness.progress import Progress
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)(?P<marker>\s*;[^\\\n]*)?", re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
-# Prints a tar archive of bytecode that is valid whatever its source's date: the folder is read-only later.
+# Prints a zip archive of bytecode that is valid whatever its source's date: the folder is read-only later.
 _COMPILER = """
-import os, py_compile, sys, tarfile
+import os, py_compile, sys, zipfile
 from importlib.util import cache_from_source
 top, work = sys.argv[1:]
 never_run = tuple(os.path.join(top, name) for name in ("setuptools", "pkg_resources", "wheel", "_distutils_hack"))
 code = os.path.join(work, "module.pyc")
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
+with zipfile.ZipFile(sys.stdout.buffer, mode="w") as archive:
     for folder, _, names in os.walk(top):
         if folder.startswith(never_run):
             continue
         for path in (os.path.join(folder, name) for name in names if name.endswith(".py")):
             if py_compile.compile(path, code, dfile=path, quiet=2, invalidation_mode=mode):
-                archive.add(code, os.path.relpath(cache_from_source(path), top))
+                archive.write(code, os.path.relpath(cache_from_source(path), top))
 """
 
 
@@ -149,5 +148,5 @@ def _compile(folder: Path, target: Target, engine: Engine) -> None:
         done = sandbox.run([PYTHON, "-I", "-c", _COMPILER, place, sandbox.root], limits=Limits(), writable=True)
     if done.ended != "exited" or done.exit_status != 0:
         raise EnvironmentLacksError(f"the tools cannot be compiled for {target}: {last_line(done.stderr)}")
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+    with zipfile.ZipFile(io.BytesIO(done.stdout)) as archive:
+        archive.extractall(folder)

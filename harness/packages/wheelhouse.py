@@ -101,11 +101,12 @@ class Wheelhouse:
     def _download(self, wheel: Locked, counter: _Counter, stop: threading.Event) -> None:
         file = self._find(wheel)
         path = self.path(wheel)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.work.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(prefix="part-", dir=self.work)
-        beside = Path(name)
+        beside = None
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.work.mkdir(parents=True, exist_ok=True)
+            fd, name = tempfile.mkstemp(prefix="part-", dir=self.work)
+            beside = Path(name)
             with os.fdopen(fd, "w+b") as sink:
                 hashing = _Hashing(sink, stop)
                 self.index.download(file, hashing, counter.add)  # type: ignore[arg-type]
@@ -127,7 +128,8 @@ class Wheelhouse:
                 ) from error
             raise
         finally:
-            beside.unlink(missing_ok=True)
+            if beside is not None:
+                beside.unlink(missing_ok=True)
 
     def _find(self, wheel: Locked) -> File:
         for file in self.index.project(wheel.name).wheels:
