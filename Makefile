@@ -7,12 +7,14 @@ PYTHON3 ?= python3
 
 # What the user typed reaches the program through the environment and nothing else: a `$(FRAMEWORK)`
 # in a recipe would be run by the shell, and make would expand an exported one once more. $(value)
-# takes the text as it was typed; a variable that was never set stays unset, an empty one is empty.
+# takes the text as it was typed; a variable that was not typed stays unset, whatever the environment has.
 VARIABLES := FRAMEWORK PYTHON VARIANT AS_OF ENGINE INSTALLER REPEATS MEMORY TIMEOUT IMPORT RESULTS RECORD
 define pass
-ifneq ($$(origin $(1)),undefined)
+ifeq ($$(origin $(1)),command line)
 override $(1) := $$(value $(1))
 export $(1)
+else
+unexport $(1)
 endif
 endef
 $(foreach variable,$(VARIABLES),$(eval $(call pass,$(variable))))
@@ -88,6 +90,10 @@ lock: $(BIN)/pytest ## Refresh the pins in requirements/ and images/tools/
 	@cd requirements && for name in run dev; do \
 	  ../$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host $$name.in || exit 1; done
+	@cd images/tools && for name in pip uv; do \
+	  ../../$(BIN)/uv pip compile --quiet --upgrade --python-version 3.9 --python-platform x86_64-manylinux_2_28 \
+	    --only-binary :all: --generate-hashes --no-annotate --no-emit-index-url \
+	    --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 
 .PHONY: clean
 clean: ## Remove what was set up here; records and the wheel cache stay

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import InputError, Status
 
@@ -149,7 +149,7 @@ class Environment(Model):
     engine_version: str | None = None
     image: str | None = None
     image_digest: str | None = None
-    image_source: Literal["registry", "debian"] | None = None
+    image_source: Literal["registry", "debian", "local"] | None = None
     image_layers: tuple[str, ...] = ()
     image_base_bytes: Bytes | None = None
     storage_driver: str | None = None
@@ -200,6 +200,14 @@ class Record(Model):
     import_tree: ImportTree | None = None
     environment: Environment
     methods: dict[str, int] = METHODS
+
+    @model_validator(mode="after")
+    def _tells_why(self) -> Record:
+        """Whatever is not ok names its phase and its reason."""
+        told = (self.phase is not None, self.reason is not None)
+        if told != ((False, False) if self.status == "ok" else (True, True)):
+            raise ValueError("a record that is not ok has a phase and a reason, and only such a one")
+        return self
 
     def to_json(self) -> str:
         """Canonical: the same record always gives the same text."""

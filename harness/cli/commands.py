@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from harness import host, job, record
 from harness.archive import compare
@@ -28,6 +27,7 @@ from harness.errors import EnvironmentLacksError, InputError
 from harness.packages.index import Index, Reach, cache_folder
 from harness.packages.lock import LockStore
 from harness.packages.release import settle
+from harness.record import METHODS
 from harness.stages import footprint
 
 DEFAULT_PYTHON = (3, 11)
@@ -80,7 +80,7 @@ def open_engine(name: str | None, cache: Path, shows: looks.Lines | looks.Live) 
             raise EnvironmentLacksError(
                 "no Docker API answers", tip="start Docker or Podman, set DOCKER_HOST, or use ENGINE=venv"
             )
-        folders = venv.VenvEngine(owner)
+        folders = venv.VenvEngine(owner, say=shows.note)
         reaped = folders.reap(owners)
         engine: Engine = folders
         if client is not None:
@@ -89,8 +89,9 @@ def open_engine(name: str | None, cache: Path, shows: looks.Lines | looks.Live) 
             engine = containers
         elif name is None:
             shows.note("no container engine answers: measuring with the venv engine, in folders of this machine")
-        if client is not None or name is None:  # else a dead owner may still have containers
-            for dead in owners.dead():
+        for dead in owners.dead():
+            owners.clear(dead)
+            if client is not None:  # else it may still have containers
                 owners.forget(dead)
         if reaped:
             shows.note(f"removed {reaped} leftovers of runs that were killed")
@@ -179,7 +180,7 @@ def show(records: Sequence[record.Record], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([one.model_dump(mode="json") for one in records], indent=1))
     else:
-        render.footprints(records, Console(highlight=False))
+        render.footprints(records, render.Page())
 
 
 def index_for(name: str | None, url: str | None) -> Index:
@@ -215,6 +216,8 @@ def replay(
     before = store.read(record)
     if before.lock_sha256 is None:
         raise InputError(f"{before.record_id} has no lock: it ended in {before.phase}", tip="measure it instead")
+    if before.methods != METHODS:
+        raise InputError(f"{before.record_id} was measured by other methods: {before.methods}", tip=f"now: {METHODS}")
     locks = LockStore(store.results / "locks")
     lock = locks.by_sha256(before.lock_sha256)
     if engine is not None:
@@ -251,7 +254,7 @@ def replay(
             json.dumps({"faithful": found.faithful, "same_outcome": found.same_outcome, "figures": lines}, indent=1)
         )
     else:
-        render.replayed(before, found, Console(highlight=False))
+        render.replayed(before, found, render.Page())
         if not found.same_outcome:
             click.echo(f"replay: {after.status} {after.phase or ''} {after.reason or ''}")
     return 0 if found.faithful else 3
@@ -305,7 +308,7 @@ def catalog(catalog_file: Path | None, as_json: bool, quiet: bool) -> int:  # no
         table.add_column(column)
     for name, entry in known.items():
         table.add_row(name, entry.import_package, ", ".join(["pypi", *sorted(entry.variant)]))
-    render.print_table(table, Console(highlight=False))
+    render.print_table(table, render.Page())
     return 0
 
 

@@ -16,6 +16,16 @@ from harness.record import Record
 HEAVIEST = 5
 
 
+class Page(Console):
+    """Standard output; a reader that went away (`| head`) is no failure."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def megabytes(value: float | None) -> str:
     """`781.0 MB`; a dash where there is no figure. Never below three significant digits."""
     if value is None:
@@ -56,7 +66,7 @@ def footprints(records: Sequence[Record], console: Console) -> None:
         with_bytecode = None if bytecode is None else (figures.installed_bytes or 0) + bytecode
         rows = (
             ("installer (its own wheel)", megabytes(figures.wheel_bytes)),
-            (f"download, {figures.distributions or 0} distributions", megabytes(figures.download_bytes)),
+            (f"download, {count(figures.distributions or 0, 'distribution')}", megabytes(figures.download_bytes)),
             ("installed", megabytes(figures.installed_bytes)),
             ("installed, with bytecode", megabytes(with_bytecode)),
             ("install, offline", seconds(figures.install_seconds)),
@@ -82,6 +92,10 @@ def print_table(table: Table, console: Console) -> None:
     for line in captured.get().splitlines():
         if line.strip():
             console.out(line.rstrip(), highlight=False)
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def day(as_of: datetime) -> str:

@@ -44,6 +44,18 @@ def _engine_errors() -> Iterator[None]:
         raise EngineLostError(
             f"the container engine stopped answering ({type(error).__name__})", tip="start it, then run the same again"
         ) from error
+    except APIError as error:
+        raise EnvironmentLacksError(f"the container engine failed: {error.explanation}") from error
+
+
+def _remove(thing: Any, owner: Owner) -> None:
+    """Remove a container or a volume, or leave it to the next start."""
+    try:
+        thing.remove(force=True)
+    except NotFound:
+        return
+    except (APIError, *_LOST):
+        owner.abandoned = True
 
 
 def connect(timeout: float = 60.0) -> docker.DockerClient | None:
@@ -62,7 +74,7 @@ class DockerEngine:
 
     def __init__(self, client: docker.DockerClient, owner: Owner, say: Callable[[str], None] = lambda _: None) -> None:
         self.client = client
-        self.owner = owner.name
+        self.owner = owner
         self.say = say
         self._bases: dict[Target, tuple[str, images.Source]] = {}
 
@@ -84,7 +96,9 @@ class DockerEngine:
             image = self.client.images.get(reference).attrs
         layers = tuple(image["RootFS"]["Layers"])
         digests = image.get("RepoDigests") or []
-        digest = digests[0].split("@")[1] if source == "registry" and digests else layers[-1]
+        if source == "registry" and not digests:
+            source = "local"  # built or loaded here under a registry's name: no registry vouches for it
+        digest = digests[0].split("@")[1] if source == "registry" else layers[-1]
         snapshotter = any("containerd" in str(value) for _, value in info.get("DriverStatus") or [])
         absent = {}
         if snapshotter:  # its sizes mean something else: https://github.com/moby/moby/issues/53398
@@ -107,15 +121,14 @@ class DockerEngine:
     def open(self, target: Target, *, keep: bool = False) -> Iterator[DockerSandbox]:
         with _engine_errors():
             reference, _ = self._base(target)
-            volume = self.client.volumes.create(labels={LABEL: self.owner})
+            volume = self.client.volumes.create(labels={LABEL: self.owner.name})
         try:
             yield DockerSandbox(self.client, reference, volume.name, self.owner)
         finally:
             if keep:
                 self.say(f"kept volume {volume.name}")
             else:
-                with suppress(NotFound, *_LOST):
-                    volume.remove(force=True)
+                _remove(volume, self.owner)
 
     def reap(self, owners: Owners) -> int:
         """Remove the containers and volumes of dead owners; returns how many."""
@@ -137,7 +150,7 @@ class DockerEngine:
 class DockerSandbox:
     root = ROOT
 
-    def __init__(self, client: docker.DockerClient, image: str, volume: str, owner: str) -> None:
+    def __init__(self, client: docker.DockerClient, image: str, volume: str, owner: Owner) -> None:
         self._client = client
         self._image = image
         self._volume = volume
@@ -167,8 +180,7 @@ class DockerSandbox:
                     self._prepared = True
                 return self._wait(container, limits, started)
             finally:
-                with suppress(NotFound, *_LOST):
-                    container.remove(force=True)
+                _remove(container, self._owner)
 
     def _create(
         self, argv: Sequence[str], limits: Limits, environment: Mapping[str, str], network: Network, writable: bool
@@ -202,7 +214,7 @@ class DockerSandbox:
                 pids_limit=limits.processes,
                 ulimits=[Ulimit(name="core", soft=0, hard=0)],
                 log_config={"Type": "none"},  # what measured code prints fills no disk
-                labels={LABEL: self._owner},
+                labels={LABEL: self._owner.name},
                 init=True,  # reaps what measured code leaves behind, and forwards signals
             )
         except ImageNotFound as error:

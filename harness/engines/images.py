@@ -17,7 +17,8 @@ from harness.job import Target
 
 BUILD_SECONDS = 900.0
 DEBIAN_REPOSITORY = "footprint-harness/debian-python"
-Source = Literal["registry", "debian"]
+Source = Literal["registry", "debian", "local"]
+"""`local`: under a registry's name, but no registry vouches for it."""
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import EnvironmentLacksError
 
-@dataclass(frozen=True)
+
+@dataclass
 class Owner:
     """One living harness process."""
 
     name: str
     folder: Path
     """For what it leaves unfinished: partial downloads, sandboxes. On the cache's file system."""
+    abandoned: bool = False
+    """Set where something could not be removed: the owner then counts as dead, and the next start removes it."""
 
 
 class Owners:
@@ -37,12 +41,24 @@ class Owners:
 
     @contextmanager
     def enroll(self) -> Iterator[Owner]:
-        """Be an owner until the end of the block."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Be an owner until the end of the block.
+
+        Raises:
+            EnvironmentLacksError: the cache folder cannot be written to.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EnvironmentLacksError(
+                f"the cache folder {self.folder.parent} cannot be written to: {error.strerror}",
+                tip="mend it, or set XDG_CACHE_HOME to another",
+            ) from error
         name = secrets.token_hex(8)
-        path = self.folder / f"{name}.lock"
-        with path.open("w") as file:
+        path, beside = self.folder / f"{name}.lock", self.folder / f"{name}.new"
+        with beside.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            beside.rename(path)  # never seen without its lock, by which another would take it for dead
             owner = Owner(name, self.work / name)
             owner.folder.mkdir(parents=True)
             try:
@@ -50,7 +66,8 @@ class Owners:
             finally:
                 if not any(owner.folder.iterdir()):  # what was kept on purpose stays, with its owner's name
                     owner.folder.rmdir()
-                path.unlink(missing_ok=True)
+                if not owner.abandoned:
+                    path.unlink(missing_ok=True)
 
     def is_dead(self, name: str) -> bool:
         """Whether this cache knows the owner, and its process is gone."""
@@ -74,7 +91,10 @@ class Owners:
             return []
         return [path.stem for path in sorted(self.folder.glob("*.lock")) if self.is_dead(path.stem)]
 
-    def forget(self, name: str) -> None:
-        """Remove a dead owner's folder and name; its containers must be gone."""
+    def clear(self, name: str) -> None:
+        """Remove a dead owner's folder."""
         shutil.rmtree(self.work / name, ignore_errors=True)
+
+    def forget(self, name: str) -> None:
+        """Remove a dead owner's name; its folder and its containers must be gone."""
         (self.folder / f"{name}.lock").unlink(missing_ok=True)

@@ -55,7 +55,7 @@ class EngineFacts:
     engine_version: str | None = None
     image: str | None = None
     image_digest: str | None = None
-    image_source: Literal["registry", "debian"] | None = None
+    image_source: Literal["registry", "debian", "local"] | None = None
     image_layers: tuple[str, ...] = ()
     image_base_bytes: int | None = None
     storage_driver: str | None = None

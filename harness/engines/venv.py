@@ -11,7 +11,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,8 @@ class VenvEngine:
 
     name = "venv"
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, say: Callable[[str], None] = lambda _: None) -> None:
+        self.say = say
         self.folder = owner.folder
 
     def facts(self, target: Target) -> EngineFacts:
@@ -55,7 +56,9 @@ class VenvEngine:
         try:
             yield VenvSandbox(root, place, find_python(target), self._isolation)
         finally:
-            if not keep:
+            if keep:
+                self.say(f"kept folder {place}")
+            else:
                 remove_sandbox(place)
 
     def reap(self, owners: Owners) -> int:

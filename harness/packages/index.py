@@ -57,13 +57,17 @@ class Reach:
         """Read the CA bundle and the proxies; no `PIP_*` index setting and no pip.conf counts.
 
         Raises:
-            InputError: the index is not an http(s) address.
+            InputError: the index is not an http(s) address, or the CA bundle is not there.
         """
         if index_url is not None and urlsplit(index_url).scheme not in ("http", "https"):
             raise InputError(f"the index {index_url!r} is not an http or https address")
         bundle = next(
             (environ[key] for key in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE") if environ.get(key)), ""
         )
+        if bundle and not Path(bundle).is_file():
+            raise InputError(
+                f"the CA bundle {bundle!r} is not a file", tip="mend SSL_CERT_FILE, PIP_CERT or REQUESTS_CA_BUNDLE"
+            )
         proxies = {key: value for key, value in environ.items() if key.lower() in _PROXIES and value}
         return cls(index_url=index_url, ca_bundle=Path(bundle) if bundle else None, proxies=proxies)
 

@@ -118,6 +118,8 @@ class Wheelhouse:
                     f"{wheel.sha256} is right",
                     tip=f"what came was set aside in {aside}",
                 )
+            if (size := beside.stat().st_size) != wheel.size:
+                raise MeasurementError(f"the index says that {wheel.filename} has {wheel.size} bytes; it has {size}")
             beside.chmod(0o644)
             os.replace(beside, path)
         except OSError as error:

@@ -4,7 +4,8 @@ Every sample is a fresh interpreter, started by this process and timed from its 
 at which it says that the import is done. Bare starts and imports take turns, and the caller
 subtracts the bare median. What the measured code prints is drained and thrown away: a sample
 counts only when its interpreter reads a nonce from a pipe *after* the import and sends it back, so
-neither a forged document nor an early exit is ever taken for a result.
+neither a printed document nor an early exit is taken for a result. Code that was written against this
+very protocol could still read the nonce itself: it runs in the process that is timed.
 """
 
 import argparse

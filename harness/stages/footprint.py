@@ -112,7 +112,7 @@ class _Measurement:
         self._phase("resolve", str(self.job.request))
         lock = self._describe_lock(given or self._lock(pip))
         house = Wheelhouse(self.workshop.cache, self.workshop.index, self.workshop.work)
-        self._phase("download", f"{len(lock.wheels)} wheels, {lock.download_bytes / 1e6:,.1f} MB")
+        self._phase("download", f"{len(lock.wheels)} wheels of {lock.download_bytes / 1e6:,.1f} MB")
         self._download(lock, house)
         with (
             house.gathered(lock.wheels) as wheels,

@@ -22,7 +22,7 @@ from tests.support.wheels import build_wheel
 
 pytestmark = pytest.mark.integration
 
-SLEEPY = b"import time\ntime.sleep(1.5)\n"
+SLEEPY = b"import time\ntime.sleep(0.6)\n"
 JOB = ("sleepy==1.0", "--as-of", "2024-06-01")
 
 
@@ -127,33 +127,38 @@ def test_sigkill(
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
-@pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)])
-def test_interrupted(
-    number: signal.Signals,
-    times: int,
-    engine_name: str,
-    engine_left: Leftovers | None,
-    program: Program,
-    shelf: LoopbackIndex,
+def test_interrupted_once_leaves_nothing_behind(
+    engine_name: str, engine_left: Leftovers | None, program: Program, shelf: LoopbackIndex
 ) -> None:
     with program.measuring(*JOB, "--engine", engine_name) as running:
         running.reach("import")
         owner = wait_until_busy(program, running, engine_left)
-        for _ in range(times):
-            running.signal(number)
+        running.signal(signal.SIGINT)
         ended = running.end()
     assert ended.status == 130
     assert "Traceback" not in ended.stderr and ended.stdout == ""
+    assert ended.stderr.splitlines()[-1].startswith("interrupted: nothing was left behind")
     assert program.records == []
-    eventually(lambda: not processes_of(program))
-    if times == 1:
-        assert "interrupted: nothing was left behind" in ended.stderr.splitlines()[-1]
-        assert unfinished(program) == [] and owners_of(program) == set()
-        assert engine_left is None or engine_left.of(owner) == []
-    ended = program.measure(*JOB, "--engine", engine_name)
-    assert ended.status == 0, ended.stderr
     assert unfinished(program) == [] and owners_of(program) == set()
     assert engine_left is None or engine_left.of(owner) == []
+    eventually(lambda: not processes_of(program))
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)])
+def test_terminated_or_interrupted_twice(
+    numbers: tuple[signal.Signals, ...], program: Program, shelf: LoopbackIndex
+) -> None:
+    with program.measuring(*JOB, "--engine", "venv") as running:
+        running.reach("import")
+        wait_until_busy(program, running, None)
+        for number in numbers:
+            running.signal(number)
+        ended = running.end()
+    assert ended.status == 130 and "Traceback" not in ended.stderr
+    assert program.records == []
+    eventually(lambda: not processes_of(program))
+    assert program.measure("quick==1.0", "--engine", "venv").status == 0
+    assert unfinished(program) == []
 
 
 def test_two_at_once_in_one_results_folder(engine_name: str, program: Program, shelf: LoopbackIndex) -> None:
@@ -196,6 +201,20 @@ def test_engine_that_stops_in_the_middle(phase: str, program: Program, shelf: Lo
         assert left.of(owner) == []
     assert [row["status"] for row in program.rows] == ["failed", "ok"]
     assert unfinished(program) == [] and owners_of(program) == set()
+
+
+@pytest.mark.engine
+def test_container_that_somebody_removes_is_a_failed_row(program: Program, shelf: LoopbackIndex) -> None:
+    with leftovers() as left:
+        with program.measuring(*JOB, "quick==1.0", "--engine", "docker") as running:
+            running.reach("import")
+            owner = wait_until_busy(program, running, left)
+            for container in left.containers(owner):
+                left.client.api.remove_container(container, force=True)
+            ended = running.end()
+        assert left.of(owner) == []
+    assert ended.status == 1 and "Traceback" not in ended.stderr, ended.stderr
+    assert [(row["framework"], row["status"]) for row in program.rows] == [("sleepy", "failed"), ("quick", "ok")]
 
 
 @pytest.mark.engine

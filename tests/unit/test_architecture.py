@@ -1,0 +1,154 @@
+"""DESIGN.md, "The way through the house": who may import whom, what only one module may know, and what stays light."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.record import schema
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE = REPOSITORY / "harness"
+MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+PROBES = [name for name in MODULES if name.startswith("probes/") and name != "probes/__init__.py"]
+ORDINARY = [name for name in MODULES if name not in PROBES]
+
+# From the ground up; whoever stands on a floor knows those below it and its neighbours in the same folder.
+# `probes` as a package only says where its scripts lie; `host` asks git through the engines' door to processes.
+FLOORS = (
+    {"__init__"},
+    {"errors"},
+    {"job", "record", "catalog", "progress", "probes"},
+    {"engines"},
+    {"host"},
+    {"packages"},
+    {"stages"},
+    {"archive"},
+    {"report"},
+    {"fleet"},
+    {"cli"},
+    {"__main__"},
+)
+ARCHIVE_KNOWS = {"__init__", "errors", "job", "record", "catalog", "progress", "archive"}
+
+# One door for each outside thing (STYLE.md, 2). No door at all: nobody may.
+DOORS = {
+    "docker": {"engines/docker.py"},
+    "subprocess": {"engines/process.py"},
+    "requests": {"packages/index.py", "engines/docker.py"},  # the docker SDK raises what requests raises
+    "urllib3": {"packages/index.py"},
+    "pypi_simple": {"packages/index.py"},
+    "rich": {"cli/commands.py", "cli/render.py", "cli/progress.py"},
+    "click": {"cli/main.py", "cli/commands.py", "cli/doctor.py"},
+    "urllib.request": set(),
+    "http": set(),
+    "socket": set(),
+    "os.system": set(),
+    "pickle": set(),
+}
+
+
+def imports(module: str) -> Iterator[str]:
+    """Everything that a module imports, by its full name; inside of functions too."""
+    for node in ast.walk(ast.parse((PACKAGE / module).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            yield str(node.module)
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def own_imports(module: str) -> set[str]:
+    """The parts of the harness that a module imports: folders and modules of its first level."""
+    known = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    found = {name.split(".")[1] for name in imports(module) if name.startswith("harness.")}
+    return found & known
+
+
+def part(module: str) -> str:
+    return module.split("/")[0].removesuffix(".py")
+
+
+def floor(name: str) -> int:
+    (found,) = [height for height, names in enumerate(FLOORS) if name in names]
+    return found
+
+
+@pytest.mark.parametrize("module", ORDINARY)
+def test_nobody_knows_what_stands_above(module: str) -> None:
+    height = floor(part(module))
+    assert {name for name in own_imports(module) if floor(name) >= height and name != part(module)} == set()
+
+
+@pytest.mark.parametrize("module", [name for name in ORDINARY if part(name) in ("archive", "report")])
+def test_archive_and_report_know_records_only(module: str) -> None:
+    assert own_imports(module) <= ARCHIVE_KNOWS | {"report"}
+
+
+@pytest.mark.parametrize("module", PROBES)
+def test_probes_import_the_standard_library_only(module: str) -> None:
+    # `packaging` comes with the tools that only the resolver is given
+    allowed = sys.stdlib_module_names | ({"packaging"} if module == "probes/resolve.py" else set())
+    assert {name.split(".")[0] for name in imports(module)} <= allowed
+
+
+@pytest.mark.parametrize("outside", DOORS)
+def test_one_door_for_each_outside_thing(outside: str) -> None:
+    users = {
+        module
+        for module in ORDINARY
+        if any(name == outside or name.startswith(f"{outside}.") for name in imports(module))
+    }
+    assert users <= DOORS[outside]
+
+
+def harness_help() -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "--help"], env={"LANG": "C.UTF-8"}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0 and done.stderr == ""
+    return done.stdout
+
+
+def test_help_is_instant() -> None:
+    taken = []
+    for _ in range(5):
+        started = time.monotonic()
+        harness_help()
+        taken.append(time.monotonic() - started)
+    assert min(taken) < 0.150, taken
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from harness.cli.main import cli\n"
+        "cli(['--help'], standalone_mode=False)\n"
+        "print(*sys.modules, sep='\\n', file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    loaded = {name.split(".")[0] for name in done.stderr.split()}
+    assert "harness" in loaded
+    assert loaded & {"rich", "pydantic", "docker", "requests", "urllib3", "packaging", "asyncio"} == set()
+
+
+def test_readme_shows_the_help_that_there_is() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    block = re.search(r"<!-- harness --help -->\n+```[a-z]*\n(.*?)```", readme, re.DOTALL)
+    assert block, "README.md has no block after <!-- harness --help -->"
+    assert block[1].strip() == harness_help().strip()
+
+
+def test_published_schema_is_the_present_one() -> None:
+    published = json.loads((REPOSITORY / "docs" / "record.schema.json").read_text())
+    assert published == schema(), "run `make schema`"
