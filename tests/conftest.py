@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -29,7 +31,10 @@ IN_CONTAINERS = Target((3, 11), PLATFORM)
 
 @cache
 def engine_answers() -> bool:
-    client = docker.connect()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # docker-py leaves a socket behind where it cannot connect
+        client = docker.connect()
+        gc.collect()
     if client is not None:
         client.close()
     return client is not None
@@ -65,7 +70,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 )
 
         prepare(HERE, venv.VenvEngine(owner))
-        if (client := docker.connect()) is not None:
+        if engine_answers() and (client := docker.connect()) is not None:
             prepare(IN_CONTAINERS, docker.DockerEngine(client, owner))
             client.close()
     return folder / "tools"

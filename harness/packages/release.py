@@ -50,7 +50,8 @@ def settle(request: Request, *, index: Index, as_of: datetime, known: Iterable[s
     if local and version.local is None:
         version = Version(f"{version.public}+{local}")
     _refuse_too_late(project, version, as_of)
-    settled = replace(request, version=version)
+    # as it was released: 2.3 and 2.3.0 are one version, and get one lock and one name
+    settled = replace(request, version=next((one for one in project.versions if one == version), version))
     _refuse_unknown_extras(settled, project, index)
     return settled
 

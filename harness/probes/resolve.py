@@ -28,7 +28,7 @@ def main():
         with open(source, "w") as file:
             file.write(args.requirement + "\n")
         pip_args = "--only-binary=:all: --use-feature=fast-deps --no-input --disable-pip-version-check"
-        command = [sys.executable, "-m", "piptools", "compile", "--no-config", "--quiet", "--allow-unsafe"]
+        command = [sys.executable, "-m", "piptools", "compile", "--no-config", "--verbose", "--allow-unsafe"]
         command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
         command += ["--no-emit-trusted-host", "--no-emit-options", "--strip-extras"]
         command += ["--cache-dir", os.path.join(work, "cache"), "--output-file", output]

@@ -16,7 +16,7 @@ import pytest
 
 from harness.engines.owner import Owners
 from tests.support.containers import Leftovers, Wire, leftovers
-from tests.support.loopback import STALL, LoopbackIndex
+from tests.support.loopback import GARBAGE, STALL, Fault, LoopbackIndex, status
 from tests.support.program import Program, Running, eventually
 from tests.support.wheels import build_wheel
 
@@ -232,6 +232,44 @@ def test_leftovers_wait_for_their_engine(program: Program, shelf: LoopbackIndex)
         assert left.of(dead)
         assert program.measure("quick==1.0", "--engine", "docker").status == 0
         assert left.of(dead) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (None, "the index cannot be reached"),
+        (status(503), "the index answered HTTP 503"),
+        (GARBAGE, "what answered is not a package index"),
+    ],
+    ids=["closed", "503", "garbage"],
+)
+def test_index_that_fails_is_said_to(fault: Fault | None, says: str, program: Program, shelf: LoopbackIndex) -> None:
+    if fault is None:
+        shelf.close()
+    else:
+        shelf.spoil(shelf.page("quick"), fault)
+    ended = program.measure("quick==1.0", "--engine", "venv")
+    assert ended.status == 4 and "Traceback" not in ended.stderr, ended.stderr
+    assert says in ended.told[0] and "run the same again" in ended.told[1]
+    assert program.records == []
+    if fault is not None:
+        shelf.heal(shelf.page("quick"))
+        assert program.measure("quick==1.0", "--engine", "venv").status == 0
+
+
+def test_index_that_fails_under_a_dependency_is_a_failed_row(program: Program, shelf: LoopbackIndex) -> None:
+    shelf.spoil(shelf.page("base"), status(404))
+    shelf.add(build_wheel(program.folder, "dateless"), upload_time=None)
+    ended = program.measure("sleepy==1.0", "dateless==1.0", "quick==1.0", "--engine", "venv")
+    assert ended.status == 1, ended.stderr
+    rows = {row["framework"]: row for row in program.rows}
+    assert {name: (row["status"], row["phase"]) for name, row in rows.items()} == {
+        "sleepy": ("failed", "resolve"),
+        "dateless": ("failed", "resolve"),
+        "quick": ("ok", ""),
+    }
+    assert rows["sleepy"]["reason"] == "base, which it needs, is not on the index"
+    assert "the index tells no upload times for dateless" in rows["dateless"]["reason"]
 
 
 def test_torn_records_are_set_aside_and_the_table_rebuilt(program: Program, index: LoopbackIndex) -> None:

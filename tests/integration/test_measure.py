@@ -236,6 +236,22 @@ def test_as_of_holds_for_dependencies_too(program: Program, index: LoopbackIndex
     ]
 
 
+def test_variant_comes_from_its_own_index(program: Program, index: LoopbackIndex, tmp_path: Path) -> None:
+    index.add(build_wheel(tmp_path, "torch", "2.3.0"))
+    with LoopbackIndex() as cpu:
+        for version in ("2.2.0+cpu", "2.3.0+cpu"):
+            cpu.add(build_wheel(tmp_path, "torch", version))
+        there = {"HARNESS_INDEX_PYTORCH_CPU": cpu.url}
+        arguments = ("--variant", "cpu", *AS_OF, "--engine", "venv")
+        for request in ("torch==2.2.0", "torch"):
+            ended = program.measure(request, *arguments, environment=there)
+            assert ended.status == 0, ended.stderr
+        refused = program.measure("torch==2.4.0", *arguments, environment=there)
+        assert refused.status == 2 and "nearest: 2.3.0+cpu" in refused.told[1]
+    assert [(row["version"], row["variant"]) for row in program.rows] == [("2.2.0+cpu", "cpu"), ("2.3.0+cpu", "cpu")]
+    assert index.requests == []
+
+
 def test_yanked_release_is_measured_and_flagged(program: Program, index: LoopbackIndex, tmp_path: Path) -> None:
     index.add(build_wheel(tmp_path, "plain", "1.0"))
     index.add(build_wheel(tmp_path, "plain", "1.1"), yanked="broken on Mondays")

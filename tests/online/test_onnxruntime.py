@@ -15,10 +15,10 @@ pytestmark = [pytest.mark.online, pytest.mark.integration]
 
 ONNXRUNTIME = "onnxruntime==1.17.1"
 THEN = ("--as-of", "2024-04-25")
-# As of then, there are wheels for these; this interpreter's wheel is what the venv engine can take.
+# This interpreter's, since the venv engine can take no other.
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 SIZES = ("wheel_bytes", "download_bytes", "unpacked_bytes", "installed_bytes", "distributions")
-WHEEL_BYTES_CP311_X86_64 = 6_793_440
+WHEEL_BYTES_CP311_X86_64 = 6_787_425
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +36,27 @@ def measured(program: Program, engine: str) -> dict[str, Any]:
     return record
 
 
-@pytest.mark.engine
-def test_both_engines_find_the_same_sizes(online: Program) -> None:
-    in_container, in_folder = (measured(online, engine) for engine in ("docker", "venv"))
-    for name in SIZES:
-        assert in_container["figures"][name] == in_folder["figures"][name] > 0, name
-    assert in_container["lock_sha256"] == in_folder["lock_sha256"]
+@pytest.fixture(scope="module")
+def in_folder(online: Program) -> dict[str, Any]:
+    return measured(online, "venv")
+
+
+def test_it_weighs_what_it_weighed_then(in_folder: dict[str, Any]) -> None:
+    found = in_folder["figures"]
+    if (in_folder["python"], in_folder["platform"]) == ("3.11", "linux_x86_64"):
+        assert found["wheel_bytes"] == WHEEL_BYTES_CP311_X86_64
+    assert found["import_warm_seconds"] > 0 and found["import_modules"] > 100
+    assert found["bytecode_bytes"] > 0.3 * found["installed_bytes"]
+    assert sum(line["bytes"] for line in in_folder["ledger"]["distributions"]) == found["installed_bytes"]
     assert {"numpy", "onnxruntime"} < {line["name"] for line in in_folder["ledger"]["distributions"]}
 
 
-def test_it_weighs_what_it_weighed_then(online: Program) -> None:
-    ended = online.measure(ONNXRUNTIME, *THEN, "--engine", "venv")
-    assert ended.status == 0, ended.stderr
-    found = online.records[-1]
-    if (found["python"], found["platform"]) == ("3.11", "linux_x86_64"):
-        assert found["figures"]["wheel_bytes"] == WHEEL_BYTES_CP311_X86_64
-    assert found["figures"]["import_warm_seconds"] > 0 and found["figures"]["import_modules"] > 100
-    assert found["figures"]["bytecode_bytes"] > 0.3 * found["figures"]["installed_bytes"]
-    assert sum(line["bytes"] for line in found["ledger"]["distributions"]) == found["figures"]["installed_bytes"]
+@pytest.mark.engine
+def test_both_engines_find_the_same_sizes(online: Program, in_folder: dict[str, Any]) -> None:
+    in_container = measured(online, "docker")
+    for name in SIZES:
+        assert in_container["figures"][name] == in_folder["figures"][name] > 0, name
+    assert in_container["lock_sha256"] == in_folder["lock_sha256"]
 
 
 def test_with_todays_numpy_its_import_fails_and_its_sizes_are_kept(online: Program) -> None:
@@ -62,7 +65,10 @@ def test_with_todays_numpy_its_import_fails_and_its_sizes_are_kept(online: Progr
     assert ended.status == 1, ended.stderr
     (failed,) = [row for row in online.rows if row["status"] == "failed"]
     assert (failed["framework"], failed["phase"]) == ("onnxruntime", "import")
-    assert failed["reason"].startswith(("ImportError", "AttributeError", "numpy", "RuntimeError")), failed["reason"]
+    assert "ImportError" in failed["reason"], failed["reason"]
+    (record,) = [record for record in online.records if record["record_id"] == failed["record_id"]]
+    (numpy,) = [wheel["version"] for wheel in record["wheels"] if wheel["name"] == "numpy"]
+    assert int(numpy.split(".")[0]) >= 2
     for name in (*SIZES, "bytecode_bytes", "install_seconds"):
         assert int(float(failed[name])) > 0, name
     assert failed["import_warm_seconds"] == ""
