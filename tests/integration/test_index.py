@@ -315,10 +315,12 @@ def test_ambient_configuration_changes_nothing(
     assert not any("Authorization" in seen.headers for seen in index.requests)
 
 
-def test_reach_takes_the_bundle_and_the_proxies_and_nothing_else() -> None:
+def test_reach_takes_the_bundle_and_the_proxies_and_nothing_else(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.touch()
     environ = {
         "PIP_INDEX_URL": "http://elsewhere.invalid/simple",
-        "PIP_CERT": "/bundle.pem",
+        "PIP_CERT": str(bundle),
         "HTTPS_PROXY": "http://proxy.invalid:3128",
         "no_proxy": "localhost",
         "http_proxy": "",
@@ -326,7 +328,7 @@ def test_reach_takes_the_bundle_and_the_proxies_and_nothing_else() -> None:
     }
     reach = Reach.from_environment(environ, None)
     assert reach.index_url is None
-    assert reach.ca_bundle == Path("/bundle.pem")
+    assert reach.ca_bundle == bundle
     assert reach.proxies == {"HTTPS_PROXY": "http://proxy.invalid:3128", "no_proxy": "localhost"}
 
 
