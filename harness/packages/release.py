@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from packaging.version import Version
 
@@ -82,7 +82,7 @@ def _refuse_too_late(project: Project, version: Version, as_of: datetime) -> Non
         raise InputError(
             f"{project.name} {version} was first uploaded at {iso_instant(first)}, after the as-of instant "
             f"{iso_instant(as_of)}",
-            tip=f"use AS_OF={(first + timedelta(days=0)).date()} or later",
+            tip=f"use AS_OF={first.date()} or later",
         )
 
 
