@@ -4,6 +4,10 @@ In one run: `docker build` with a plain `pip install` (the everyday way, which t
 a cold `harness measure` with pip and with uv (no lock, no wheel; base image and tools are set up, as
 they are once a machine), and a warm one (locked and downloaded) beside the bare sum of its own
 installation and imports.
+
+PAUSE=120 waits that many seconds after each way: ext4 without a journal creates files slowly for a
+minute or more after many were deleted (`recently_deleted` in fs/ext4/ialloc.c), and each way deletes
+what it made, so that the later ways would pay for the earlier ones.
 """
 
 from __future__ import annotations
@@ -84,7 +88,8 @@ def main() -> None:
     client = containers.connect()
     if client is None:
         sys.exit("error: this benchmark needs a container engine")
-    print(f"{framework}, {os.cpu_count()} cores\n", flush=True)
+    pause = float(os.environ.get("PAUSE") or 0)
+    print(f"{framework}, {os.cpu_count()} cores, {pause:.0f} s of pause after each way\n", flush=True)
     daily = everyday(client, framework)
     print(f"| {'way':<44} | {'seconds':>8} | {'ratio':>6} | reach |")
     print(f"|{'-' * 46}|{'-' * 10}|{'-' * 8}|-------|")
@@ -95,11 +100,14 @@ def main() -> None:
     row("docker build, plain pip install", daily, daily)
     with tempfile.TemporaryDirectory() as cache:
         prepare(cache)
+        time.sleep(pause)
         cold, _ = measured(framework, cache, "--installer", "pip")
         row("harness measure, cold, pip", cold, daily, "0.80")
+        time.sleep(pause)
         warm, record = measured(framework, cache, "--installer", "pip")
     with tempfile.TemporaryDirectory() as cache:
         prepare(cache)
+        time.sleep(pause)
         fast, _ = measured(framework, cache, "--installer", "uv")
         row("harness measure, cold, uv", fast, daily, "0.50")
     bare = bare_sum(record)

@@ -81,17 +81,18 @@ def open_engine(name: str | None, cache: Path, shows: looks.Lines | looks.Live) 
                 "no Docker API answers", tip="start Docker or Podman, set DOCKER_HOST, or use ENGINE=venv"
             )
         folders = venv.VenvEngine(owner, say=shows.note)
-        reaped = folders.reap(owners)
+        reaped, stuck = folders.reap(owners), set[str]()
         engine: Engine = folders
         if client is not None:
             containers = docker.DockerEngine(client, owner, say=shows.note)
-            reaped += containers.reap(owners)
+            removed, stuck = containers.reap(owners)
+            reaped += removed
             engine = containers
         elif name is None:
             shows.note("no container engine answers: measuring with the venv engine, in folders of this machine")
         for dead in owners.dead():
             owners.clear(dead)
-            if client is not None:  # else it may still have containers
+            if client is not None and dead not in stuck:  # else it may still have containers
                 owners.forget(dead)
         if reaped:
             shows.note(f"removed {reaped} leftovers of runs that were killed")

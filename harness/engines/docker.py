@@ -130,21 +130,29 @@ class DockerEngine:
             else:
                 _remove(volume, self.owner)
 
-    def reap(self, owners: Owners) -> int:
-        """Remove the containers and volumes of dead owners; returns how many."""
-        reaped = 0
+    def reap(self, owners: Owners) -> tuple[int, set[str]]:
+        """Remove the containers and volumes of dead owners; returns how many, and whose would not go."""
+        reaped, stuck = 0, set()
         with _engine_errors():
-            for container in self.client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
-                if owners.is_dead(container.labels.get(LABEL, "")):
-                    with suppress(NotFound):
-                        container.remove(force=True)
-                    reaped += 1
-            for volume in self.client.volumes.list(filters={"label": LABEL}):
-                if owners.is_dead((volume.attrs.get("Labels") or {}).get(LABEL, "")):
-                    with suppress(NotFound):
-                        volume.remove(force=True)
-                    reaped += 1
-        return reaped
+            found = [
+                (container, container.labels.get(LABEL, ""))
+                for container in self.client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
+            ]
+            found += [
+                (volume, (volume.attrs.get("Labels") or {}).get(LABEL, ""))
+                for volume in self.client.volumes.list(filters={"label": LABEL})
+            ]
+            for thing, owner in found:
+                if owners.is_dead(owner):
+                    try:
+                        thing.remove(force=True)
+                        reaped += 1
+                    except NotFound:
+                        pass
+                    except APIError as error:  # in use elsewhere: no reason not to measure
+                        stuck.add(owner)
+                        self.say(f"a leftover could not be removed: {error.explanation}")
+        return reaped, stuck
 
 
 class DockerSandbox:

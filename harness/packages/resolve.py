@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from email import message_from_bytes
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
@@ -56,16 +58,25 @@ def resolve(job: Job, *, sandbox: Sandbox, tools: Tools, index: Index) -> Lock:
 
 
 def _wheel(pin: Requirement, job: Job, tags: Sequence[str], index: Index) -> Locked:
-    (specifier,) = pin.specifier
-    version = Version(specifier.version)
+    version = Version(_exact(pin) or "")
     files = [file for file in index.project(pin.name).before(job.as_of) if file.version == version]
     file = choose(files, tags)
-    if file is None or file.upload_time is None:
+    if file is None:
         raise UnsupportedError(f"no wheel of {pin.name}=={version} for {job.target}; {_offered(files, job)}")
-    if not file.sha256 or file.size is None:
-        raise MeasurementError(f"the index tells no sha256 or no size for {file.filename}")
+    return _locked(pin.name, file)
+
+
+def _exact(requirement: Requirement) -> str | None:
+    """The version of an `==` requirement."""
+    (specifier,) = requirement.specifier if len(requirement.specifier) == 1 else (None,)
+    return specifier.version if specifier and specifier.operator == "==" and "*" not in specifier.version else None
+
+
+def _locked(name: str, file: File) -> Locked:
+    if not file.sha256 or file.size is None or file.upload_time is None:
+        raise MeasurementError(f"the index tells no sha256, no size or no upload time for {file.filename}")
     return Locked(
-        name=canonicalize_name(pin.name),
+        name=canonicalize_name(name),
         version=str(file.version),
         filename=file.filename,
         sha256=file.sha256,
@@ -73,6 +84,51 @@ def _wheel(pin: Requirement, job: Job, tags: Sequence[str], index: Index) -> Loc
         upload_time=file.upload_time,
         yanked=file.yanked,
     )
+
+
+def foresee(job: Job, index: Index) -> list[Locked]:
+    """Wheels that the job's lock will have, as far as the index alone tells: the framework's own, and those
+    that it requires with `==`; each only where a single wheel can be meant. So that their download need not
+    wait for the resolver, most of whose time is spent waiting for pages.
+    """
+
+    def only_one(pin: str) -> Locked | None:
+        requirement = Requirement(pin)
+        version = _exact(requirement)
+        files = [file for file in index.project(requirement.name).before(job.as_of) if str(file.version) == version]
+        fitting = [file for file in files if _may_fit(file, job)]
+        return _locked(requirement.name, fitting[0]) if len(fitting) == 1 else None
+
+    own = only_one(f"{job.request.name}=={job.request.version}")
+    if own is None:
+        return []
+    (file,) = (file for file in index.project(own.name).wheels if file.filename == own.filename)
+    needed = requirements_of(index.metadata(file) or b"", job)
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        return [own, *filter(None, pool.map(only_one, (str(one) for one in needed if _exact(one))))]
+
+
+def requirements_of(metadata: bytes, job: Job) -> list[Requirement]:
+    """What a wheel's metadata requires on the job's target with its extras, without their markers."""
+    environment = {
+        "python_version": job.target.python_version,
+        "python_full_version": f"{job.target.python_version}.0",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "platform_machine": job.target.platform.removeprefix("linux_"),
+        "platform_system": "Linux",
+        "sys_platform": "linux",
+        "os_name": "posix",
+    }
+    wanted = []
+    for line in message_from_bytes(metadata).get_all("Requires-Dist", []):
+        with suppress(InvalidRequirement):
+            one = Requirement(line)
+            extras = ("", *job.request.extras)
+            if one.marker is None or any(one.marker.evaluate({**environment, "extra": extra}) for extra in extras):
+                one.marker = None
+                wanted.append(one)
+    return wanted
 
 
 def choose(files: Sequence[File], tags: Sequence[str]) -> File | None:
@@ -89,7 +145,10 @@ def choose(files: Sequence[File], tags: Sequence[str]) -> File | None:
 
 
 def _offered(files: Sequence[File], job: Job) -> str:
-    """The Python tags that there are on the target's platform; else the platforms that there are."""
+    """What Python is wanted by wheels that fit by their tags; else the Python tags that there are on the
+    target's platform; else the platforms that there are."""
+    if wanted := {str(_python_wanted(file)) for file in files if _fits_by_tags(file, job)}:
+        return f"its wheels want Python {' or '.join(sorted(wanted))}"
     tags = [tag for file in files for tag in parse_wheel_filename(file.filename)[3]]
     here = {tag.interpreter for tag in tags if _is_platform(tag.platform, job.target.platform)}
     if here:
@@ -104,18 +163,27 @@ def _refuse_without_wheel(job: Job, index: Index) -> None:
     files = [file for file in project.before(job.as_of) if file.version == job.request.version]
     if not files:
         raise UnsupportedError(f"no wheel: {job.request} was released as a source distribution only")
-    python = Version(job.target.python_version)
-    for file in files:
-        tags = parse_wheel_filename(file.filename)[3]
-        pythons = any(_takes(tag.interpreter, tag.abi, job.target.python) for tag in tags)
-        platforms = any(_is_platform(tag.platform, job.target.platform) for tag in tags)
-        try:
-            wanted = SpecifierSet(file.requires_python or "")
-        except InvalidSpecifier:
-            wanted = SpecifierSet()
-        if pythons and platforms and wanted.contains(f"{python}.99"):
-            return
-    raise UnsupportedError(f"no wheel of {job.request} for {job.target}; {_offered(files, job)}")
+    if not any(_may_fit(file, job) for file in files):
+        raise UnsupportedError(f"no wheel of {job.request} for {job.target}; {_offered(files, job)}")
+
+
+def _may_fit(file: File, job: Job) -> bool:
+    """Whether a wheel is for the target's Python and machine; its C library is not looked at."""
+    return _fits_by_tags(file, job) and _python_wanted(file).contains(f"{job.target.python_version}.99")
+
+
+def _fits_by_tags(file: File, job: Job) -> bool:
+    tags = parse_wheel_filename(file.filename)[3]
+    return any(_takes(tag.interpreter, tag.abi, job.target.python) for tag in tags) and any(
+        _is_platform(tag.platform, job.target.platform) for tag in tags
+    )
+
+
+def _python_wanted(file: File) -> SpecifierSet:
+    try:
+        return SpecifierSet(file.requires_python or "")
+    except InvalidSpecifier:
+        return SpecifierSet()
 
 
 def _takes(interpreter: str, abi: str, python: tuple[int, int]) -> bool:

@@ -84,7 +84,8 @@ def prepare(
         "tools", f"{name} {versions[name]} and what it needs" if len(versions) > 1 else f"{name} {versions[name]}"
     )
     pinned = _choose(text, target, index)
-    paths, _ = Wheelhouse(cache, index, work).fetch(pinned, progress)
+    with Wheelhouse(cache, index, work) as house:
+        paths = house.fetch(pinned, progress).paths
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix="unpack-", dir=work))
     try:

@@ -8,11 +8,13 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from harness.errors import EnvironmentLacksError, IndexUnavailableError, MeasurementError
 from harness.packages.index import File, Index
@@ -20,48 +22,98 @@ from harness.packages.lock import Locked
 from harness.progress import Progress, Silent
 
 PARALLEL = 8
+_Span = tuple[float, float]  # from, to, of the monotonic clock
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What fetching wheels came to."""
+
+    paths: dict[Locked, Path]
+    downloaded_bytes: int
+    """Of those that were not there already."""
+    seconds: float
+    """In which at least one download was under way."""
 
 
 class Wheelhouse:
-    """`wheels/<2 hex>/<sha256>/<filename>` below the cache folder."""
+    """`wheels/<2 hex>/<sha256>/<filename>` below the cache folder. Closing it ends what it has begun."""
 
     def __init__(self, cache: Path, index: Index, work: Path | None = None) -> None:
         """`work`: folder on the same file system, for what is unfinished."""
         self.folder = cache / "wheels"
         self.work = work or self.folder
         self.index = index
+        self._pool = ThreadPoolExecutor(PARALLEL)
+        self._stop = threading.Event()
+        self._begun: dict[Locked, Future[_Span | None]] = {}
+        self._counter = _Counter()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()  # downloads end at their next chunk
+        self._pool.shutdown(cancel_futures=True)
 
     def path(self, wheel: Locked) -> Path:
         return self.folder / wheel.sha256[:2] / wheel.sha256 / wheel.filename
 
-    def fetch(self, wheels: Sequence[Locked], progress: Progress | None = None) -> tuple[dict[Locked, Path], int]:
-        """Have all wheels on disk, verified; returns their paths, and how many bytes had to be downloaded.
+    def begin(self, wheels: Iterable[Locked]) -> None:
+        """Start to have these wheels on disk, and return at once; `fetch` waits for them and tells how it went.
+
+        Raises:
+            EnvironmentLacksError: no room on disk.
+        """
+        with self._lock:
+            new = sorted((wheel for wheel in wheels if wheel not in self._begun), key=lambda wheel: -wheel.size)
+            missing = sum(wheel.size for wheel in new if not self.path(wheel).exists())
+            self._check_room(missing)
+            self._counter.expect(missing)
+            for wheel in new:
+                self._begun[wheel] = self._pool.submit(self._have, wheel, self.path(wheel).exists(), self._stop)
+
+    def fetch(self, wheels: Sequence[Locked], progress: Progress | None = None) -> Fetched:
+        """Have all wheels on disk, verified.
 
         Raises:
             MeasurementError: a file is not what its hash says (both hashes are told).
             IndexUnavailableError: one could not be had.
             EnvironmentLacksError: no room on disk.
         """
-        progress = progress or Silent()
-        with ThreadPoolExecutor(PARALLEL) as pool:
-            there = list(pool.map(self._verified, wheels))
-            missing = [wheel for wheel, found in zip(wheels, there, strict=True) if not found]
-            total = sum(wheel.size for wheel in missing)
-            counter = _Counter(progress, total)
-            self._check_room(total)
-            stop = threading.Event()
-            jobs = [
-                pool.submit(self._download, wheel, counter, stop) for wheel in sorted(missing, key=lambda w: -w.size)
-            ]
-            try:
-                for job in jobs:
-                    job.result()
-            except BaseException:
-                stop.set()  # the other downloads end at their next chunk
-                for job in jobs:
-                    job.cancel()
-                raise
-        return {wheel: self.path(wheel) for wheel in wheels}, total
+        self.begin(wheels)
+        self._counter.tell(progress or Silent())
+        begun = {wheel: self._begun[wheel] for wheel in wheels}
+        try:
+            spans = {wheel: job.result() for wheel, job in begun.items()}
+        except BaseException:
+            self._stop.set()
+            for job in self._begun.values():
+                job.cancel()
+            wait(self._begun.values())
+            self._stop = threading.Event()
+            self._begun.clear()
+            raise
+        finally:
+            self._counter = _Counter()
+        for wheel in wheels:
+            del self._begun[wheel]  # to be verified again when it is asked for again
+        return Fetched(
+            paths={wheel: self.path(wheel) for wheel in wheels},
+            downloaded_bytes=sum(wheel.size for wheel, span in spans.items() if span),
+            seconds=_covered(span for span in spans.values() if span),
+        )
+
+    def _have(self, wheel: Locked, expected: bool, stop: threading.Event) -> _Span | None:
+        """Verify one wheel, or download it; returns when that was under way."""
+        if self._verified(wheel):
+            return None
+        if expected:
+            self._counter.expect(wheel.size)
+        started = time.monotonic()
+        self._download(wheel, stop)
+        return started, time.monotonic()
 
     @contextmanager
     def gathered(self, wheels: Sequence[Locked]) -> Iterator[Path]:
@@ -98,7 +150,7 @@ class Wheelhouse:
                 tip="make room, or set XDG_CACHE_HOME to another disk",
             )
 
-    def _download(self, wheel: Locked, counter: _Counter, stop: threading.Event) -> None:
+    def _download(self, wheel: Locked, stop: threading.Event) -> None:
         file = self._find(wheel)
         path = self.path(wheel)
         beside = None
@@ -109,7 +161,7 @@ class Wheelhouse:
             beside = Path(name)
             with os.fdopen(fd, "w+b") as sink:
                 hashing = _Hashing(sink, stop)
-                self.index.download(file, hashing, counter.add)  # type: ignore[arg-type]
+                self.index.download(file, hashing, self._counter.add)  # type: ignore[arg-type]
             if hashing.sha256 != wheel.sha256:
                 aside = path.with_name(path.name + ".rejected")
                 os.replace(beside, aside)
@@ -168,13 +220,30 @@ class _Hashing:
 
 
 class _Counter:
-    """Adds up bytes of parallel downloads."""
+    """Adds up bytes of parallel downloads, and tells them once somebody listens."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total, self._received = progress, total, 0
+    def __init__(self) -> None:
+        self._progress: Progress = Silent()
+        self._total = self._received = 0
         self._lock = threading.Lock()
+
+    def tell(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def expect(self, count: int) -> None:
+        with self._lock:
+            self._total += count
 
     def add(self, count: int) -> None:
         with self._lock:
             self._received += count
             self._progress.transfer(self._received, self._total)
+
+
+def _covered(spans: Iterable[_Span]) -> float:
+    """Seconds that at least one of the spans covers."""
+    covered, until = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        covered += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return covered

@@ -6,6 +6,7 @@ in, because a package may ship a `.pth` file that runs at every start of its env
 """
 
 import argparse
+import glob
 import json
 import os
 import platform
@@ -33,36 +34,35 @@ def main():
     args = parser.parse_args()
 
     env, bare = os.path.join(args.root, "env"), os.path.join(args.root, "bare")
-    for place in (env, bare):
-        subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", place], check=True, stdout=sys.stderr)
+    command = [sys.executable, "-I", "-m", "venv", "--without-pip"]
+    made = [subprocess.Popen([*command, place], stdout=sys.stderr) for place in (env, bare)]
+    if sum(process.wait() for process in made):  # all are waited for
+        return 1
     python = os.path.join(env, "bin", "python")
     before = files_below(env)
 
-    # pip's own way to act upon another environment than the one that it lives in
-    pip = [python, "-I", os.path.join(args.pip, "pip", "__pip-runner__.py"), "--disable-pip-version-check"]
     cache = os.path.join(args.root, "uv-cache")
     if args.uv:
         command = [args.uv, "pip", "install", "--offline", "--no-config", "--python", python]
         command += ["--cache-dir", cache, "--link-mode", "hardlink"]
     else:
-        command = [*pip, "install", "--no-cache-dir", "--no-input", "--no-compile", "--no-warn-script-location"]
-        command += ["--progress-bar", "off"]
+        # pip's own way to act upon another environment than the one that it lives in
+        command = [python, "-I", os.path.join(args.pip, "pip", "__pip-runner__.py"), "install", "--no-cache-dir"]
+        command += ["--no-input", "--no-compile", "--no-warn-script-location", "--progress-bar", "off"]
+        command += ["--disable-pip-version-check"]
     command += ["--no-index", "--find-links", args.wheels, "--only-binary", ":all:"]
     command += ["--require-hashes", "--no-deps", "-r", args.requirements]
     started = time.monotonic()
     install = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     unpack_seconds = time.monotonic() - started
     shutil.rmtree(cache, ignore_errors=True)
-    document = {"unpack_seconds": unpack_seconds, "failure": None, "installer": "", "check": ""}
-    document["python"] = platform.python_version()
+    # Beside wheels from a local folder, and only those, uv notes when the file last changed: not part of what an
+    # index would have given, and of another length in every tenth installation.
+    for note in glob.glob(os.path.join(env, "lib", "python3*", "site-packages", "*.dist-info", "uv_cache.json")):
+        os.remove(note)
+    document = {"unpack_seconds": unpack_seconds, "failure": None, "python": platform.python_version()}
     if install.returncode != 0:
         document["failure"] = install.stdout.decode("utf-8", "replace")[-4000:] or "exit %d" % install.returncode
-    else:
-        # an incomplete lock installs without a word, so ask
-        check = subprocess.run([*pip, "check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        document["check"] = check.stdout.decode("utf-8", "replace")[-4000:] if check.returncode else ""
-    version = subprocess.run([args.uv, "--version"] if args.uv else [*pip, "--version"], stdout=subprocess.PIPE)
-    document["installer"] = " ".join(version.stdout.decode().split()[:2])
     with open(os.path.join(args.root, "state.json"), "w") as file:
         json.dump({"before": before, "after": files_below(env)}, file)
     json.dump(document, sys.stdout)

@@ -7,7 +7,9 @@ measurement that ends early keeps every figure it reached.
 from __future__ import annotations
 
 import secrets
+import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +23,7 @@ from harness.packages import tools as toolbox
 from harness.packages import wheel as wheels
 from harness.packages.index import Index
 from harness.packages.lock import Lock, Locked, LockStore
-from harness.packages.resolve import resolve
+from harness.packages.resolve import foresee, resolve
 from harness.packages.tools import Tools
 from harness.packages.wheelhouse import Wheelhouse
 from harness.progress import Progress
@@ -109,11 +111,11 @@ class _Measurement:
         self._phase("engine", f"{self.workshop.engine.name}, {self.job.target}")
         facts = self._describe_engine()
         pip, uv = self._prepare_tools()
-        self._phase("resolve", str(self.job.request))
-        lock = self._describe_lock(given or self._lock(pip))
-        house = Wheelhouse(self.workshop.cache, self.workshop.index, self.workshop.work)
-        self._phase("download", f"{len(lock.wheels)} wheels of {lock.download_bytes / 1e6:,.1f} MB")
-        self._download(lock, house)
+        with Wheelhouse(self.workshop.cache, self.workshop.index, self.workshop.work) as house:
+            self._phase("resolve", str(self.job.request))
+            lock = self._describe_lock(given or self._lock(pip, house))
+            self._phase("download", f"{len(lock.wheels)} wheels of {lock.download_bytes / 1e6:,.1f} MB")
+            self._download(lock, house)
         with (
             house.gathered(lock.wheels) as wheels,
             self.workshop.engine.open(self.job.target, keep=self.settings.keep) as sandbox,
@@ -121,7 +123,7 @@ class _Measurement:
             self._phase("install", f"with {self.job.installer}, offline")
             self._install(sandbox, wheels, lock, pip, uv)
             self._phase("ledger")
-            self._ledger(sandbox)
+            self._ledger(sandbox, pip)
             # A package that cannot be imported still gets its bytecode weighed: sizes do not depend on it.
             package, failure = self.draft.fields["import_package"], None
             self._phase("import", f"{package}, first")
@@ -169,16 +171,25 @@ class _Measurement:
 
         return prepare("pip"), prepare("uv") if self.job.installer == "uv" else None
 
-    def _lock(self, pip: Tools) -> Lock:
+    def _lock(self, pip: Tools, house: Wheelhouse) -> Lock:
         """The job's lock: the one there is, or a new one."""
         job, shop = self.job, self.workshop
         if not self.settings.relock and (found := shop.locks.find(job)) is not None:
             self.draft.absent["resolve_seconds"] = "the job's lock was there already"
             return found
+
+        def download_ahead() -> None:
+            # A failure is not this thread's to tell: fetching asks for the same again.
+            with suppress(HarnessError, RuntimeError):
+                house.begin(foresee(job, shop.index))
+
         started = time.monotonic()
+        ahead = threading.Thread(target=download_ahead, daemon=True)
+        ahead.start()
         with shop.engine.open(job.target) as sandbox:
             lock = resolve(job, sandbox=sandbox, tools=pip, index=shop.index)
         self.draft.figures["resolve_seconds"] = round(time.monotonic() - started, 3)
+        ahead.join()
         shop.locks.add(job, lock)
         return lock
 
@@ -198,13 +209,12 @@ class _Measurement:
     def _download(self, lock: Lock, house: Wheelhouse) -> None:
         """Have every wheel, verified, and look into each before anything unpacks it."""
         draft, request = self.draft, self.job.request
-        started = time.monotonic()
-        paths, downloaded = house.fetch(lock.wheels, self.workshop.progress)
-        if downloaded == lock.download_bytes:
-            draft.figures["download_seconds"] = round(time.monotonic() - started, 3)
+        fetched = house.fetch(lock.wheels, self.workshop.progress)
+        if fetched.downloaded_bytes == lock.download_bytes:
+            draft.figures["download_seconds"] = round(fetched.seconds, 3)
         else:
             draft.absent["download_seconds"] = "wheels were in the wheelhouse already"
-        looked = {wheel: wheels.look(path) for wheel, path in paths.items()}
+        looked = {wheel: wheels.look(path) for wheel, path in fetched.paths.items()}
         draft.fields["wheels"] = [_wheel_line(wheel, looked[wheel].unpacked_bytes) for wheel in lock.wheels]
         draft.figures["unpacked_bytes"] = sum(one.unpacked_bytes for one in looked.values())
         own = looked[lock.of(request.name)]
@@ -222,15 +232,17 @@ class _Measurement:
         arguments += ["--pip", sandbox.expose(pip.folder, "tools")]
         arguments += ["--uv", sandbox.expose(uv.folder, "uv") + "/bin/uv"] if uv else []
         found = probe(sandbox, "install", arguments, limits=self.settings.limits, writable=True)
-        self.draft.environment |= {"installer": found["installer"], "python": found["python"]}
+        installer = uv.describe("uv") if uv else pip.describe("pip")
+        self.draft.environment |= {"installer": installer, "python": found["python"]}
         if found["failure"]:
             raise MeasurementError(f"{self.job.installer} could not install the lock: {_last(found['failure'])}")
-        if found["check"]:
-            raise MeasurementError(f"pip check: {found['check'].strip().splitlines()[0]}")
         self.draft.figures["unpack_seconds"] = round(found["unpack_seconds"], 4)
 
-    def _ledger(self, sandbox: Sandbox) -> None:
-        found = probe(sandbox, "ledger", ["--root", sandbox.root], limits=self.settings.limits)
+    def _ledger(self, sandbox: Sandbox, pip: Tools) -> None:
+        arguments = ["--root", sandbox.root, "--pip", sandbox.expose(pip.folder, "tools")]
+        found = probe(sandbox, "ledger", arguments, limits=self.settings.limits)
+        if incomplete := found.pop("check"):
+            raise MeasurementError(f"pip check: {incomplete.strip().splitlines()[0]}")
         total = found.pop("total")
         for part in ("distributions", "types"):
             if (parts := sum(line["bytes"] for line in found[part])) != total["bytes"]:

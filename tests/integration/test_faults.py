@@ -6,15 +6,25 @@ left, nothing of a living one is touched, and the same command works.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
 
+from harness.archive.store import Store
+from harness.engines import venv
 from harness.engines.owner import Owners
+from harness.job import Job, parse_request
+from harness.packages.index import Index, Reach
+from harness.packages.lock import LockStore
+from harness.progress import Silent
+from harness.stages import footprint
+from tests.conftest import HERE
 from tests.support.containers import Leftovers, Wire, leftovers
 from tests.support.loopback import GARBAGE, STALL, Fault, LoopbackIndex, status
 from tests.support.program import Program, Running, eventually
@@ -24,6 +34,7 @@ pytestmark = pytest.mark.integration
 
 SLEEPY = b"import time\ntime.sleep(0.6)\n"
 JOB = ("sleepy==1.0", "--as-of", "2024-06-01")
+AS_OF = datetime(2024, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -232,6 +243,58 @@ def test_leftovers_wait_for_their_engine(program: Program, shelf: LoopbackIndex)
         assert left.of(dead)
         assert program.measure("quick==1.0", "--engine", "docker").status == 0
         assert left.of(dead) == []
+
+
+@pytest.mark.engine
+def test_a_leftover_that_cannot_be_removed_hinders_nobody(program: Program, shelf: LoopbackIndex) -> None:
+    """Somebody looks into a dead run's volume: it stays, the measurement goes on, and a later one removes it."""
+    dead = "0" * 16
+    (program.cache / "owners").mkdir(parents=True)
+    (program.cache / "owners" / f"{dead}.lock").touch()
+    with leftovers() as left, left.volume_of(dead) as volume:
+        with left.container_with(volume):
+            ended = program.measure("quick==1.0", "--engine", "docker")
+            assert ended.status == 0 and "a leftover could not be removed" in ended.stderr, ended.stderr
+            assert left.of(dead) and dead in owners_of(program)
+        assert program.measure("quick==1.0", "--engine", "docker").status == 0
+        assert left.of(dead) == [] and dead not in owners_of(program)
+
+
+def test_clock_set_back_overwrites_nothing(
+    shelf: LoopbackIndex, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two measurements within one second of a clock that was set back an hour in between: two records,
+    and durations that no clock can turn negative."""
+
+    class SetBack(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return next(times).replace(tzinfo=tz)
+
+    now = datetime(2026, 10, 25, 3, 0, 0)
+    times = iter([now, now - timedelta(hours=1), now])
+    monkeypatch.setattr(footprint, "datetime", SetBack)
+    monkeypatch.setattr("time.time", lambda: next(ticks))
+    ticks = itertools.count(10**9, -60)
+    store = Store(tmp_path / "records-of-the-clock")
+    store.prepare()
+    one = Job(parse_request("quick==1.0"), HERE, "pypi", AS_OF, "pip", "venv", "quick")
+    with Owners(program.cache).enroll() as owner:
+        workshop = footprint.Workshop(
+            engine=venv.VenvEngine(owner),
+            index=Index(Reach(index_url=shelf.url)),
+            cache=program.cache,
+            work=owner.folder,
+            locks=LockStore(store.results / "locks"),
+            progress=Silent(),
+        )
+        written = [store.add(footprint.measure(one, workshop, footprint.Settings(repeats=1))) for _ in range(3)]
+    assert len(set(written)) == 3
+    for path in written:
+        record = store.read(str(path))
+        assert record.status == "ok", record.reason
+        figures = record.figures.model_dump()
+        assert all(value > 0 for name, value in figures.items() if name.endswith("_seconds") and value is not None)
 
 
 @pytest.mark.parametrize(

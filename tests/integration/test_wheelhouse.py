@@ -15,7 +15,7 @@ from harness.errors import EnvironmentLacksError, IndexUnavailableError, Measure
 from harness.packages import index as client
 from harness.packages.index import ATTEMPTS, Index, Reach
 from harness.packages.lock import Locked
-from harness.packages.wheelhouse import Wheelhouse
+from harness.packages.wheelhouse import Fetched, Wheelhouse
 from tests.support.loopback import ALTERED, SHORT, STALL, TRUNCATED, UPLOADED, Entry, LoopbackIndex, status
 from tests.support.refusal import Failure, refused
 from tests.support.wheels import build_wheel
@@ -52,8 +52,9 @@ def house_in(folder: Path, index: LoopbackIndex, **options: float) -> Wheelhouse
 
 
 @pytest.fixture
-def house(tmp_path: Path, index: LoopbackIndex) -> Wheelhouse:
-    return house_in(tmp_path / "cache", index)
+def house(tmp_path: Path, index: LoopbackIndex) -> Iterator[Wheelhouse]:
+    with house_in(tmp_path / "cache", index) as opened:
+        yield opened
 
 
 def told(index: LoopbackIndex, kind: type[Failure], house: Wheelhouse, *wheels: Locked) -> Failure:
@@ -81,11 +82,12 @@ class Told:
 
 
 def test_a_wheel_is_downloaded_once_and_verified(house: Wheelhouse, index: LoopbackIndex, entry: Entry) -> None:
-    paths, downloaded = house.fetch([locked(entry)])
+    fetched = house.fetch([locked(entry)])
+    paths, downloaded = fetched.paths, fetched.downloaded_bytes
     (path,) = paths.values()
     assert path.name == entry.filename and path.read_bytes() == entry.data
     assert downloaded == len(entry.data)
-    assert house.fetch([locked(entry)]) == (paths, 0)
+    assert house.fetch([locked(entry)]) == Fetched(paths, downloaded_bytes=0, seconds=0.0)
     assert index.count(index.file(entry.filename)) == 1
     assert files_in(house.folder) == [entry.filename]
 
@@ -93,7 +95,8 @@ def test_a_wheel_is_downloaded_once_and_verified(house: Wheelhouse, index: Loopb
 def test_wheels_already_there_need_no_index(house: Wheelhouse, index: LoopbackIndex, entry: Entry) -> None:
     house.fetch([locked(entry)])
     index.close()
-    assert house_in(house.folder.parent, index).fetch([locked(entry)])[1] == 0
+    with house_in(house.folder.parent, index) as other:
+        assert other.fetch([locked(entry)]).downloaded_bytes == 0
 
 
 def test_many_wheels_are_fetched_and_the_progress_adds_up(
@@ -101,7 +104,8 @@ def test_many_wheels_are_fetched_and_the_progress_adds_up(
 ) -> None:
     wheels = [locked(index.add(build_wheel(tmp_path, f"tiny{number}"))) for number in range(20)]
     progress = Told()
-    paths, downloaded = house.fetch(wheels, progress)
+    fetched = house.fetch(wheels, progress)
+    paths, downloaded = fetched.paths, fetched.downloaded_bytes
     total = sum(wheel.size for wheel in wheels)
     assert all(hashlib.sha256(paths[wheel].read_bytes()).hexdigest() == wheel.sha256 for wheel in wheels)
     assert downloaded == total and progress.received[-1] == (total, total)
@@ -120,7 +124,7 @@ def test_a_broken_transfer_is_taken_back_from_the_progress(
 @pytest.mark.parametrize("fault", [SHORT, TRUNCATED], ids=["short", "truncated"])
 def test_a_short_wheel_is_fetched_again(house: Wheelhouse, index: LoopbackIndex, entry: Entry, fault: object) -> None:
     index.spoil(index.file(entry.filename), fault, times=2)  # type: ignore[arg-type]
-    paths, _ = house.fetch([locked(entry)])
+    paths = house.fetch([locked(entry)]).paths
     assert paths[locked(entry)].read_bytes() == entry.data
     assert index.count(index.file(entry.filename)) == 3
     assert files_in(house.folder) == [entry.filename]
@@ -145,7 +149,7 @@ def test_an_altered_wheel_is_not_fetched_again_but_set_aside_and_both_hashes_sho
     assert aside.name != entry.filename and str(aside) in error.tip
     assert hashlib.sha256(aside.read_bytes()).hexdigest() == came
     index.heal(index.file(entry.filename))
-    paths, _ = house.fetch([locked(entry)])
+    paths = house.fetch([locked(entry)]).paths
     assert paths[locked(entry)].read_bytes() == entry.data
 
 
@@ -153,18 +157,19 @@ def test_an_altered_wheel_is_not_fetched_again_but_set_aside_and_both_hashes_sho
 def test_a_byte_flipped_on_the_disk_is_found_and_the_wheel_fetched_again(
     house: Wheelhouse, index: LoopbackIndex, entry: Entry, offset: int
 ) -> None:
-    (path,) = house.fetch([locked(entry)])[0].values()
+    (path,) = house.fetch([locked(entry)]).paths.values()
     data = bytearray(entry.data)
     data[offset] ^= 1
     path.write_bytes(data)
-    paths, downloaded = house.fetch([locked(entry)])
+    fetched = house.fetch([locked(entry)])
+    paths, downloaded = fetched.paths, fetched.downloaded_bytes
     assert downloaded == len(entry.data)
     assert paths[locked(entry)].read_bytes() == entry.data
     assert index.count(index.file(entry.filename)) == 2
 
 
 def test_a_wheel_truncated_on_the_disk_is_fetched_again(house: Wheelhouse, index: LoopbackIndex, entry: Entry) -> None:
-    (path,) = house.fetch([locked(entry)])[0].values()
+    (path,) = house.fetch([locked(entry)]).paths.values()
     os.truncate(path, 100)
     house.fetch([locked(entry)])
     assert path.read_bytes() == entry.data
@@ -194,7 +199,7 @@ def test_one_wheel_that_cannot_be_had_fails_the_fetch_and_what_came_is_kept(
     assert message in told(index, IndexUnavailableError, house, good, locked(entry)).message
     assert files_in(house.folder) == [good.filename]
     index.heal(index.file(entry.filename))
-    assert house.fetch([good, locked(entry)])[1] == len(entry.data)
+    assert house.fetch([good, locked(entry)]).downloaded_bytes == len(entry.data)
     assert index.count(index.file(good.filename)) == 1
 
 
@@ -253,3 +258,22 @@ def test_a_disk_that_takes_no_more_files_is_full_too(small_disk: Path, index: Lo
     error = told(index, EnvironmentLacksError, house_in(small_disk, index), locked(entry))
     assert "the disk is full" in error.message
     assert files_in(small_disk) == []
+
+
+def test_what_was_begun_is_downloaded_once(house: Wheelhouse, index: LoopbackIndex, entry: Entry) -> None:
+    house.begin([locked(entry)])
+    fetched = house.fetch([locked(entry)])
+    assert fetched.downloaded_bytes == len(entry.data) and fetched.seconds > 0
+    assert index.count(index.file(entry.filename)) == 1
+
+
+def test_what_was_begun_in_vain_fails_no_fetch(house: Wheelhouse, index: LoopbackIndex, entry: Entry) -> None:
+    house.begin([replace(locked(entry), filename="gone-1.0-py3-none-any.whl")])
+    assert house.fetch([locked(entry)]).downloaded_bytes == len(entry.data)
+
+
+def test_a_closed_wheelhouse_leaves_nothing_unfinished(tmp_path: Path, index: LoopbackIndex) -> None:
+    wheels = [locked(index.add(build_wheel(tmp_path, f"tiny{number}"))) for number in range(30)]
+    with house_in(tmp_path / "cache", index) as house:
+        house.begin(wheels)
+    assert all(name.startswith("tiny") for name in files_in(house.folder))

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import docker
 
-from harness.engines.docker import LABEL
+from harness.engines import images
+from harness.engines.docker import LABEL, Images
+from harness.job import Target
 
 
 class Leftovers:
@@ -40,6 +42,16 @@ class Leftovers:
         finally:
             with contextlib.suppress(docker.errors.NotFound):
                 volume.remove(force=True)
+
+    @contextlib.contextmanager
+    def container_with(self, volume: str) -> Iterator[None]:
+        """Somebody else's container that has the volume mounted."""
+        image, _ = images.ensure(Images(self.client), Target((3, 11)))
+        container = self.client.containers.create(image, ["sleep", "60"], volumes={volume: {"bind": "/mnt"}})
+        try:
+            yield
+        finally:
+            container.remove(force=True)
 
 
 @contextlib.contextmanager
