@@ -33,6 +33,11 @@ $(BIN)/harness: requirements/run.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
 	@touch $@
 
+$(BIN)/sphinx-build: requirements/docs.txt $(BIN)/harness
+	@echo "setting up what draws charts and builds the site" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt >&2
+	@touch $@
+
 $(BIN)/pytest: requirements/dev.txt $(BIN)/harness
 	@echo "setting up the tools of development" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt >&2
@@ -87,7 +92,7 @@ bench: $(BIN)/harness ## Compare with `docker build` + `pip install` [FRAMEWORK=
 
 .PHONY: lock
 lock: $(BIN)/pytest ## Refresh the pins in requirements/ and images/tools/
-	@cd requirements && for name in run dev; do \
+	@cd requirements && for name in run docs dev; do \
 	  ../$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host $$name.in || exit 1; done
 	@cd images/tools && for name in pip uv; do \

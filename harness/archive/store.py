@@ -59,6 +59,10 @@ class Store:
             raise EnvironmentLacksError(f"the record cannot be written to {path}: {error.strerror}") from error
         return path
 
+    def has(self, record_id: str) -> bool:
+        """Whether there is a record of that id."""
+        return any(self.folder.glob(f"*/{glob_escape(record_id)}.json"))
+
     def read(self, name: str) -> Record:
         """One record, by its path or its id.
 
