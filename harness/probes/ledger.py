@@ -130,7 +130,7 @@ def main():
     env = os.path.join(args.root, "env")
     checking = None
     if args.pip:  # an incomplete lock installs without a word; asked while this process looks at the files
-        pip = [os.path.join(env, "bin", "python"), "-I", os.path.join(args.pip, "pip", "__pip-runner__.py")]
+        pip = [os.path.join(env, "bin", "python"), "-I", "-B", os.path.join(args.pip, "pip", "__pip-runner__.py")]
         command = [*pip, "check", "--disable-pip-version-check"]
         checking = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     with open(os.path.join(args.root, "state.json")) as file:
