@@ -277,12 +277,17 @@ def evict(paths):
 
 
 def import_times(text):
-    """The heaviest modules of `-X importtime`, by own and by cumulative microseconds."""
-    rows = []
+    """The heaviest modules of `-X importtime`, by own and by cumulative microseconds.
+
+    A module that its own parent imported is told twice: first when it was loaded, then by whoever had asked for
+    it and waited for the parent meanwhile. The first counts.
+    """
+    told = {}
     for line in text.splitlines():
         match = re.match(r"import time:\s+(\d+) \|\s+(\d+) \|\s*(\S+)\s*$", line)
         if match:
-            rows.append((match[3], int(match[1]), int(match[2])))
+            told.setdefault(match[3], (match[3], int(match[1]), int(match[2])))
+    rows = list(told.values())
     return {
         "modules": len(rows),
         "by_own": [

@@ -61,6 +61,17 @@ def test_the_tree_of_imports_names_the_heavy_module(root: Root) -> None:
     assert tree["modules"] >= 2
 
 
+def test_a_module_that_its_own_parent_imported_is_listed_once(root: Root) -> None:
+    """`import tiny.core.engine` waits for `tiny`, which imports it: -X importtime tells it twice."""
+    root.write("entry.py", "import tiny.core.engine\n")
+    root.write("tiny/__init__.py", "import tiny.core.engine\n")
+    root.write("tiny/core/__init__.py", "")
+    root.write("tiny/core/engine.py", "import time; time.sleep(0.05)\n")
+    tree = root.imports("entry")["importtime"]
+    modules = [line["module"] for line in tree["by_cumulative"]]
+    assert "tiny.core.engine" in modules and len(modules) == len(set(modules))
+
+
 def test_touched_bytes_are_of_installed_files_that_the_import_opened_or_mapped(root: Root, tmp_path: Path) -> None:
     code = "import os; here = os.path.dirname(__file__)\nopen(here + '/weights').read(); open('OUTSIDE').read()\n"
     outside = tmp_path / "outside.txt"
