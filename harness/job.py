@@ -315,16 +315,25 @@ def parse_seconds(text: str, *, name: str, high: float = 86_400) -> float:
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
-def parse_bytes(text: str, *, name: str) -> int:
-    """`8GiB`, `500MB`, `1000000`.
+def parse_size(text: str, *, name: str) -> int:
+    """`8GiB`, `500MB`, `1000000`, in bytes.
 
     Raises:
-        InputError: otherwise, and for less than 64 MiB, in which no interpreter starts reliably.
+        InputError: otherwise.
     """
     match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([kmg]i?)?b?", text.strip().lower(), re.ASCII)
     if match is None or not text.isascii():
         raise InputError(f"{name} {_shown(text)} is not a size", tip="write for example 8GiB or 500MB")
-    value = int(float(match[1]) * _UNITS[match[2] or ""])
+    return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+def parse_bytes(text: str, *, name: str) -> int:
+    """A size of memory: `8GiB`, `500MB`.
+
+    Raises:
+        InputError: otherwise, and for less than 64 MiB, in which no interpreter starts reliably.
+    """
+    value = parse_size(text, name=name)
     if value < 64 * 2**20:
         raise InputError(f"{name} {_shown(text)} is less than 64 MiB", tip="give it more, for example 8GiB")
     return value

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 
 from packaging.version import InvalidVersion, Version
 
 from harness.archive.store import Store
+from harness.catalog import DEFAULT_VARIANT
 from harness.errors import InputError
 from harness.job import Request, parse_request
 from harness.record import Record
@@ -59,6 +61,8 @@ def as_of(records: Iterable[Record], instant: datetime) -> list[Record]:
 def find(store: Store, name: str, records: Callable[[], Iterable[Record]]) -> Record:
     """A record by its path or id, or the newest one of a request: `torch==2.3.0`; `torch` is its highest version.
 
+    Among records of that version one that is ok is preferred, then the default variant, as in `measure`.
+
     Args:
         records: reads all of them; called only for a request.
 
@@ -68,11 +72,20 @@ def find(store: Store, name: str, records: Callable[[], Iterable[Record]]) -> Re
     if "/" in name or name.endswith(".json") or store.has(name):
         return store.read(name)
     request = parse_request(name)
-    found = [one for one in records() if _is_of(one, request)]
+    known = list(records())
+    found = [one for one in known if _is_of(one, request)]
     if not found:
-        raise InputError(f"there is no record of {request}", tip=f"measure it: harness measure {request}")
-    ok = [one for one in found if one.status == "ok"]
-    return max(ok or found, key=lambda one: (version_of(one), one.measured_at, one.record_id))
+        names = {one.framework for one in known}
+        near = [] if request.name in names else difflib.get_close_matches(request.name, names, n=1)
+        meant = f"did you mean {near[0]}? else " if near else ""
+        raise InputError(f"there is no record of {request}", tip=f"{meant}measure it: harness measure {request}")
+    return max(found, key=_precedence)
+
+
+def _precedence(record: Record) -> tuple[Version, bool, bool, datetime, str]:
+    """The version first: a bare name must not fall back to an older version because the highest one failed."""
+    default = record.variant == DEFAULT_VARIANT
+    return version_of(record), record.status == "ok", default, record.measured_at, record.record_id
 
 
 def _is_of(record: Record, request: Request) -> bool:

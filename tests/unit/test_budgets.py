@@ -1,0 +1,114 @@
+"""Budgets: limits that name their source, sizes as people write them, and verdicts to the byte."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from harness.archive import budgets
+from harness.errors import InputError
+from harness.job import parse_size
+from harness.record import Figures
+from tests.support.refusal import refused
+from tests.unit.test_compare import record
+
+KNOWN = budgets.load()
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_named_limit_has_a_source_and_a_day_when_it_was_read(name: str) -> None:
+    limit = KNOWN[name]
+    assert limit.title and limit.source and limit.source.startswith("https://")
+    assert limit.checked and limit.checked >= date(2026, 1, 1)
+    assert limit.of in budgets.MEASURES
+
+
+def test_every_measure_has_a_meaning_and_figures_that_exist() -> None:
+    assert set(budgets.MEASURES) == set(budgets.MEANINGS)
+    assert {figure for figures in budgets.MEASURES.values() for figure in figures} <= set(Figures.model_fields)
+
+
+def test_lambda_counts_mebibytes_and_what_lies_on_the_disk() -> None:
+    limit = budgets.parse_limit("aws-lambda-zip", KNOWN)
+    assert (limit.bytes, limit.of) == (250 * 2**20, "installed")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("250MB", 250 * 10**6), ("250MiB", 250 * 2**20), ("2 GB", 2 * 10**9), ("7", 7)]
+)
+def test_a_size_is_a_limit_on_what_is_installed(text: str, size: int) -> None:
+    limit = budgets.parse_limit(text, KNOWN)
+    assert (limit.bytes, limit.of, parse_size(text, name="limit")) == (size, "installed", size)
+
+
+def test_the_user_decides_what_is_counted() -> None:
+    assert budgets.parse_limit("250MB", KNOWN, "download").of == "download"
+    limit = budgets.parse_limit("aws-lambda-zip", KNOWN, "installed-without-bytecode")
+    assert (limit.bytes, limit.of) == (262_144_000, "installed-without-bytecode")
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "lots", "-5MB", "250XB", "nan", "1e9", "0", "0MB", "\u0662MB", "$(id)", "250MB;id"]
+)
+def test_what_is_no_limit_is_refused(text: str) -> None:
+    assert refused(InputError, budgets.parse_limit, text, KNOWN).tip
+
+
+def test_a_misspelt_limit_is_suggested() -> None:
+    assert refused(InputError, budgets.parse_limit, "aws-lamda-zip", KNOWN).tip == "did you mean aws-lambda-zip?"
+
+
+def test_something_else_to_count_is_refused() -> None:
+    assert "installed, " in refused(InputError, budgets.parse_limit, "250MB", KNOWN, "weight").message
+
+
+def test_what_fits_exactly_fits_and_one_byte_more_does_not() -> None:
+    exact = record(figures=Figures(installed_bytes=90, bytecode_bytes=10))
+    more = record(figures=Figures(installed_bytes=91, bytecode_bytes=10))
+    found = budgets.judge([more, exact], budgets.parse_limit("100", KNOWN))
+    assert [(one.bytes, one.fits, one.spare_bytes) for one in found] == [(100, True, 0), (101, False, -1)]
+
+
+def test_it_is_told_where_only_bytecode_is_too_much() -> None:
+    heavy = record(figures=Figures(installed_bytes=101, bytecode_bytes=1))
+    close = record(figures=Figures(installed_bytes=90, bytecode_bytes=20))
+    found = budgets.judge([heavy, close], budgets.parse_limit("100", KNOWN))
+    assert [one.without_bytecode_bytes for one in found] == [None, 90]
+    assert budgets.judge([close], budgets.parse_limit("100", KNOWN, "installed-without-bytecode"))[0].fits
+
+
+def test_a_missing_figure_is_neither_a_fit_nor_zero() -> None:
+    half = record(figures=Figures(installed_bytes=90), absent={"bytecode_bytes": "compileall timed out"})
+    small = record(figures=Figures(installed_bytes=1, bytecode_bytes=0))
+    found = budgets.judge([half, small], budgets.parse_limit("100", KNOWN))
+    assert [one.record for one in found] == [small, half], "those without a figure come last"
+    assert (found[1].bytes, found[1].fits, found[1].spare_bytes) == (None, None, None)
+    assert "compileall timed out" in found[1].why_not
+
+
+def test_everything_fits_where_the_vendor_has_no_limit() -> None:
+    limit = budgets.parse_limit("google-cloud-run", KNOWN)
+    (found,) = budgets.judge([record(figures=Figures(image_bytes=10**15))], limit)
+    assert (limit.bytes, found.fits, found.spare_bytes) == (None, True, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[limit.a",
+        "[limits.a]\n",
+        '[limit.a]\ntitle = "a"\nbytes = 0\nof = "image"\nsource = "https://example.org"\nchecked = 2026-01-01\n',
+        '[limit.a]\ntitle = "a"\nbytes = 1\nof = "weight"\nsource = "https://example.org"\nchecked = 2026-01-01\n',
+        '[limit.a]\ntitle = "a"\nbytes = 1\nof = "image"\nchecked = 2026-01-01\n',
+        '[limit.a]\ntitle = "a"\nbytes = 1\nof = "image"\nsource = "https://example.org"\n',
+        '[limit.a]\ntitle = "a"\nbyte = 1\nof = "image"\nsource = "https://example.org"\nchecked = 2026-01-01\n',
+    ],
+    ids=["no TOML", "unknown table", "zero", "unknown measure", "no source", "no day", "unknown key"],
+)
+def test_a_faulty_file_of_limits_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "budgets.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"budgets\.toml"):
+        budgets.load(path)

@@ -1,0 +1,207 @@
+"""What a difference owes to its reader: its parts are the whole of it, and nothing is subtracted that cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.archive import compare
+from harness.archive.store import Store
+from harness.record import (
+    DistributionLine,
+    Duplicates,
+    Environment,
+    Figures,
+    ImportTree,
+    Ledger,
+    LockedWheel,
+    ModuleLine,
+    Record,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def record(**changed: Any) -> Record:
+    fields: dict[str, Any] = {
+        "record_id": "torch-1",
+        "measured_at": datetime(2026, 11, 23, tzinfo=UTC),
+        "framework": "torch",
+        "version": "2.3.0",
+        "variant": "pypi",
+        "import_package": "torch",
+        "python": "3.11",
+        "platform": "linux_x86_64",
+        "as_of": datetime(2024, 4, 26, tzinfo=UTC),
+        "engine": "docker",
+        "installer": "pip",
+        "status": "ok",
+        "environment": Environment(harness_version="0.1.0", python="3.11.2", cpu_model="one"),
+    }
+    return Record(**fields | changed)
+
+
+def measured(lines: Sequence[DistributionLine], wheels: Sequence[LockedWheel] = (), **changed: Any) -> Record:
+    """A record whose totals are the sums of its ledger and its lock, as every record's are."""
+    ledger = Ledger(
+        distributions=tuple(lines),
+        types=(),
+        largest=(),
+        duplicates=Duplicates(groups=0, bytes=0, largest=()),
+        files=0,
+        contested=0,
+    )
+    figures = Figures(
+        installed_bytes=sum(line.bytes for line in lines),
+        bytecode_bytes=sum(line.bytecode_bytes for line in lines),
+        download_bytes=sum(wheel.bytes for wheel in wheels),
+        distributions=len(wheels),
+    )
+    return record(ledger=ledger, wheels=tuple(wheels), figures=figures, **changed)
+
+
+def line(name: str, size: int, version: str = "1", bytecode: int = 0) -> DistributionLine:
+    return DistributionLine(name=name, version=version, files=1, bytes=size, bytecode_bytes=bytecode)
+
+
+SIZES = st.integers(min_value=0, max_value=2**50)
+NAMES = st.sampled_from(["torch", "numpy", "triton", "nvidia-cudnn-cu12", "sympy", "(none)"])
+LINES = st.lists(st.builds(line, NAMES, SIZES, st.sampled_from(["1", "2"]), SIZES), max_size=8)
+WHEELS = st.lists(st.builds(LockedWheel, name=NAMES, version=st.sampled_from(["1", "2"]), bytes=SIZES), max_size=8)
+RECORDS = st.builds(measured, LINES, WHEELS)
+
+
+@given(RECORDS, RECORDS)
+def test_the_parts_sum_to_the_difference(before: Record, after: Record) -> None:
+    found = compare.diff(before, after)
+    for figure in compare.ATTRIBUTED:
+        assert sum(part.difference(figure) for part in found.parts) == found.delta(figure).difference
+        assert found.unattributed(figure) == 0
+
+
+@given(RECORDS, RECORDS)
+def test_the_way_back_is_the_opposite(before: Record, after: Record) -> None:
+    there, back = compare.diff(before, after), compare.diff(after, before)
+    for figure in compare.ATTRIBUTED:
+        one = {part.name: part.difference(figure) for part in there.parts}
+        assert one == {part.name: -part.difference(figure) for part in back.parts}
+
+
+@given(RECORDS)
+def test_a_record_does_not_differ_from_itself(one: Record) -> None:
+    found = compare.diff(one, one)
+    assert (found.parts, found.circumstances, found.modules) == ((), (), ())
+    assert found.delta("installed_bytes").difference == 0
+
+
+def test_the_parts_of_real_records_sum_to_their_difference() -> None:
+    records = [one for one in Store(REPOSITORY / "results").all(lambda path, why: None) if one.ledger]
+    assert len(records) > 1
+    for before, after in combinations(records, 2):
+        found = compare.diff(before, after)
+        assert [found.unattributed(figure) for figure in compare.ATTRIBUTED] == [0, 0, 0]
+
+
+def test_each_distribution_is_told_as_what_happened_to_it() -> None:
+    before = measured([line("torch", 800, "2.3"), line("sympy", 30), line("numpy", 50, "1.26"), line("six", 5, "1.0")])
+    after = measured([line("torch", 900, "2.4"), line("triton", 300), line("numpy", 40, "2.0"), line("six", 5, "1.1")])
+    found = {part.name: (part.change, part.difference("installed_bytes")) for part in compare.diff(before, after).parts}
+    assert found == {
+        "triton": ("added", 300),
+        "torch": ("grown", 100),
+        "sympy": ("removed", -30),
+        "numpy": ("shrunk", -10),
+        "six": ("same size", 0),
+    }
+    assert list(found) == ["triton", "torch", "sympy", "numpy", "six"], "the largest change comes first"
+
+
+def test_a_ledger_that_does_not_sum_to_its_total_is_noticed() -> None:
+    before = measured([line("torch", 100)])
+    after = measured([line("torch", 150)])
+    lying = after.model_copy(update={"figures": after.figures.model_copy(update={"installed_bytes": 157})})
+    assert compare.diff(before, lying).unattributed("installed_bytes") == 7
+
+
+def test_sizes_of_other_methods_are_not_subtracted() -> None:
+    before = measured([line("torch", 100)], methods={"sizes": 1, "times": 1})
+    after = measured([line("torch", 150)], methods={"sizes": 2, "times": 1})
+    found = compare.diff(before, after)
+    delta = found.delta("installed_bytes")
+    assert (delta.before, delta.after, delta.difference) == (100, 150, None)
+    assert "method versions of sizes are 1 and 2" in delta.why_not
+    assert found.parts == ()
+
+
+def test_times_of_another_machine_are_not_subtracted_and_sizes_are() -> None:
+    figures = Figures(installed_bytes=100, import_warm_seconds=1.5)
+    before = record(figures=figures)
+    after = record(figures=figures, environment=Environment(harness_version="0.1.0", cpu_model="another"))
+    found = compare.diff(before, after)
+    assert found.delta("import_warm_seconds").difference is None
+    assert "another CPU model" in found.delta("import_warm_seconds").why_not
+    assert found.delta("installed_bytes").difference == 0
+    assert ("CPU model", "one", "another") in {(one.name, one.before, one.after) for one in found.circumstances}
+
+
+def test_a_missing_figure_is_told_with_its_reason_and_the_others_are_subtracted() -> None:
+    before = record(figures=Figures(installed_bytes=100, import_warm_seconds=1.5))
+    after = record(
+        status="failed",
+        phase="import",
+        reason="ImportError",
+        figures=Figures(installed_bytes=130),
+        absent={"import_warm_seconds": "not reached: failed in import"},
+    )
+    found = compare.diff(before, after)
+    assert found.delta("installed_bytes").difference == 30
+    missing = found.delta("import_warm_seconds")
+    assert (missing.difference, missing.why_not) == (None, "not reached: failed in import (the second)")
+
+
+def tree(**own: int) -> ImportTree:
+    lines = tuple(ModuleLine(module=name, microseconds=taken) for name, taken in own.items())
+    return ImportTree(modules=len(lines), by_own=lines, by_cumulative=lines)
+
+
+def test_a_module_is_newly_expensive_only_where_it_must_have_been_lighter_before() -> None:
+    before = record(import_tree=tree(torch=900, numpy=50))
+    after = record(import_tree=tree(torch=950, sympy=400, json=20))
+    assert compare.diff(before, after).modules == (compare.NewlyExpensive("sympy", 400, 50),)
+
+
+def test_every_figure_has_a_family_of_methods() -> None:
+    assert {compare.family(figure) for figure in Figures.model_fields} == set(record().methods)
+
+
+def test_the_best_is_the_least_that_works() -> None:
+    records = [
+        record(figures=Figures(installed_bytes=300)),
+        record(figures=Figures(installed_bytes=200)),
+        record(figures=Figures(installed_bytes=200)),
+        record(figures=Figures(installed_bytes=100), status="failed", phase="import", reason="ImportError"),
+        record(absent={"installed_bytes": "not measured"}),
+    ]
+    assert compare.best(records, "installed_bytes") == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"methods": {"sizes": 1, "times": 2}},
+        {"environment": Environment(harness_version="0.1.0", cpu_model="another")},
+        {"engine": "venv"},
+    ],
+)
+def test_none_is_best_where_times_cannot_be_compared(others: dict[str, Any]) -> None:
+    one = record(figures=Figures(import_warm_seconds=1.0))
+    other = record(figures=Figures(import_warm_seconds=2.0), **others)
+    assert compare.best([one, one, other], "import_warm_seconds") == ()
+    assert compare.best([one, record(figures=Figures(import_warm_seconds=2.0))], "import_warm_seconds") == (0,)
