@@ -47,9 +47,14 @@ def current(records: Iterable[Record]) -> list[Record]:
 
 
 def history(records: Iterable[Record], of: Build) -> list[Record]:
-    """One record a version of one build, oldest version first."""
+    """One record a version of one build, oldest version first: the newest that is ok, where one is.
+
+    An old version measured with today's dependencies may fail; that tells of today, not of the version.
+    """
     mine = (one for one in records if build(one) == of)
-    found = _last(mine, lambda one: one.version, lambda one: (one.as_of, one.measured_at, one.record_id))
+    found = _last(
+        mine, lambda one: one.version, lambda one: (one.status == "ok", one.as_of, one.measured_at, one.record_id)
+    )
     return sorted(found, key=version_of)
 
 

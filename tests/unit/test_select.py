@@ -83,3 +83,8 @@ def test_current_has_the_highest_version_of_each_build_whatever_its_status() -> 
 def test_history_has_each_version_of_a_build_once_and_in_order() -> None:
     records = [made("2.10.0"), made("2.9.0", hour=1), made("2.9.0", hour=2), made("2.9.0", variant="cpu")]
     assert select.history(records, select.build(records[0])) == [records[2], records[0]]
+
+
+def test_history_prefers_what_worked_and_keeps_what_never_did() -> None:
+    records = [made("1.0", hour=1), failed("1.0", hour=2), failed("2.0")]
+    assert select.history(records, select.build(records[0])) == [records[0], records[2]]

@@ -1,0 +1,43 @@
+"""`harness charts`: records in, pictures out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from harness.archive.store import Store
+from harness.cli import progress as looks
+from harness.errors import EnvironmentLacksError, InputError
+
+
+def charts(results: str, out: str | None, as_json: bool, quiet: bool) -> int:
+    """Draw every chart.
+
+    Raises:
+        EnvironmentLacksError: what draws them is not installed.
+        InputError: there is no record, or no room to write.
+    """
+    store = Store(Path(results))
+    folder = Path(out) if out is not None else store.results / "charts"
+    with looks.choose(quiet=quiet) as shows:
+        records = list(store.all(lambda path, why: shows.note(f"left out, not a valid record: {path.name}: {why}")))
+        if not records:
+            raise InputError(f"there is no record in {store.folder}", tip="measure something: harness measure torch")
+        try:
+            from harness.report.charts import FORMATS, write_all
+            from harness.report.style import THEMES
+        except ModuleNotFoundError as error:
+            raise EnvironmentLacksError(
+                f"drawing charts needs {error.name}", tip="call `make charts`, or install footprint-harness[report]"
+            ) from None
+        drawn = write_all(records, folder, progress=shows)
+    if as_json:
+        listed = [{"name": one.name, "title": one.title, "alt": one.alt, "framework": one.framework} for one in drawn]
+        click.echo(json.dumps({"folder": str(folder), "charts": listed}, indent=1))
+    else:
+        for one in drawn:
+            click.echo(f"{folder / one.name}-{{{','.join(theme.name for theme in THEMES)}}}.{{{','.join(FORMATS)}}}")
+        click.echo(f"{folder}: {len(drawn)} charts of {len(records)} records")
+    return 0

@@ -1,0 +1,114 @@
+"""Every chart, drawn from records and written into a folder, offline."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+from packaging.version import Version
+
+from harness.archive import select
+from harness.catalog import DEFAULT_VARIANT
+from harness.errors import InputError
+from harness.progress import Progress, Silent
+from harness.record import Record
+from harness.report import decision, history, imports, inside, sizes, touched, words
+from harness.report.plan import Chart as Chart
+from harness.report.plan import Plan
+from harness.report.sheet import settings, to_bytes
+from harness.report.style import THEMES
+
+FORMATS = ("svg", "png")
+KINDS = ("decision", "sizes", "inside", "touched", "import-times", "modules", "history", "tutorial")
+"""First words of the names of all charts, today's and those of earlier records."""
+TUTORIAL_AS_OF = datetime(2024, 4, 26, tzinfo=UTC)
+TUTORIAL = {("torch", "2.3.0"), ("tensorflow", "2.16.1"), ("onnxruntime-gpu", "1.17.1")}
+"""What the tutorial of 2024-04-25 installed; the newest releases of that day."""
+_OWN = re.compile(rf"(?:{'|'.join(KINDS)})(?:-[a-z0-9-]+)?-(?:light|dark)\.(?:svg|png)")
+
+
+def write_all(
+    records: Sequence[Record],
+    folder: Path,
+    *,
+    progress: Progress | None = None,
+    link: Callable[[Record], str] | None = None,
+) -> list[Chart]:
+    """Draw every chart that the records can fill, each as `<name>-light.svg`, `-dark.svg`, `-light.png`, `-dark.png`.
+
+    The same records always give the same bytes. Charts that an earlier call wrote and that no longer exist are removed.
+
+    Args:
+        link: the address that a record's mark leads to; without it marks lead nowhere.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    progress = progress or Silent()
+    written: dict[str, Chart] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with settings():
+            for plan in plans(records):
+                chart = plan.chart
+                progress.phase("chart", chart.name)
+                for theme in THEMES:
+                    figure = plan.draw(theme, link)
+                    for kind in FORMATS:
+                        name = f"{chart.name}-{theme.name}.{kind}"
+                        _write(folder / name, to_bytes(figure, kind, title=chart.title, alt=chart.alt))
+                        written[name] = chart
+        for old in sorted(folder.iterdir()):
+            if old.name not in written and _OWN.fullmatch(old.name):
+                old.unlink()
+    except OSError as error:
+        raise InputError(
+            f"charts cannot be written to {folder}: {error.strerror}", tip="free or fix it, or choose another folder"
+        ) from None
+    return list(dict.fromkeys(written.values()))
+
+
+def plans(records: Sequence[Record]) -> Iterator[Plan]:
+    """Every chart that the records can fill."""
+    current = select.current(records)
+    if not current:
+        return
+    yield decision.plan(current)
+    yield sizes.plan(current)
+    yield inside.plan(current)
+    yield touched.plan(current)
+    yield imports.plan(current)
+    for _, mine in groupby(current, key=lambda one: one.framework):
+        newest = max(mine, key=_preferred)
+        yield from filter(None, (inside.plan_one(newest), imports.plan_modules(newest)))
+    for _, mine in groupby(current, key=lambda one: one.framework):
+        versions = [select.history(records, select.build(one)) for one in mine]
+        if longer := [found for found in versions if len(found) > 1]:
+            yield history.plan(longer)
+    if lesson := [one for one in select.as_of(records, TUTORIAL_AS_OF) if (one.framework, one.version) in TUTORIAL]:
+        yield sizes.plan(lesson, name="tutorial", title=f"The tutorial's frameworks as of {words.day(TUTORIAL_AS_OF)}")
+
+
+def _preferred(record: Record) -> tuple[bool, bool, Version, tuple[int, ...]]:
+    """Of a framework's builds the one that its own charts show: measured, as the index has it, newest."""
+    python = tuple(int(part) for part in record.python.split(".") if part.isdigit())
+    plain = record.variant == DEFAULT_VARIANT and not record.extras
+    return record.ledger is not None, plain, select.version_of(record), python
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all: a reader sees the old picture or the new one."""
+    fd, beside = tempfile.mkstemp(prefix=".chart-", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise

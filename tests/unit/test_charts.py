@@ -1,0 +1,347 @@
+"""Charts: what they show, that it can be read, and that the same records give the same bytes."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("matplotlib", reason="charts are drawn by the `report` extra")
+pytest.importorskip("adjustText", reason="charts are drawn by the `report` extra")
+
+from harness.archive import select
+from harness.archive.store import Store
+from harness.errors import InputError
+from harness.record import Record
+from harness.report import charts, style, words
+from harness.report.plan import Plan
+from harness.report.sheet import Figure, fit, mark_id, settings, to_bytes, width, wrap
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SVG = "{http://www.w3.org/2000/svg}"
+XLINK = "{http://www.w3.org/1999/xlink}"
+
+
+@cache
+def real() -> tuple[Record, ...]:
+    """The repository's own."""
+
+    def torn(path: Path, why: str) -> None:
+        raise AssertionError(f"{path}: {why}")
+
+    return tuple(Store(REPOSITORY / "results").all(torn))
+
+
+def like(record: Record, **changes: Any) -> Record:
+    """A record that differs in some fields."""
+    return Record.model_validate(record.model_dump() | changes)
+
+
+def ok() -> list[Record]:
+    return [one for one in real() if one.status == "ok"]
+
+
+def renamed(number: int, name: str, **changes: Any) -> list[Record]:
+    """As many frameworks as wanted, with the figures of measured ones."""
+    of = itertools.islice(itertools.cycle(ok()), number)
+    return [like(one, framework=f"{name}{n}", record_id=f"{name}-{n}", **changes) for n, one in enumerate(of)]
+
+
+def scaled(record: Record, factor: float) -> Record:
+    figures = record.figures.model_dump()
+    figures["installed_bytes"] = int(figures["installed_bytes"] * factor)
+    figures["import_warm_seconds"] *= factor
+    return like(record, figures=figures)
+
+
+def crowd() -> list[Record]:
+    """More frameworks at nearly the same place than labels find room for."""
+    return [scaled(like(ok()[0], framework=f"runtime-{n}", record_id=f"r-{n}"), 1 + n / 20) for n in range(30)]
+
+
+def failed(reason: str, **changes: Any) -> Record:
+    return like(
+        ok()[0], status="failed", phase="import", reason=reason, samples={}, import_tree=None, **changes
+    ).model_copy(update={"figures": ok()[0].figures.model_copy(update=dict.fromkeys(TIMED))})
+
+
+TIMED = (
+    "import_first_seconds",
+    "import_cold_seconds",
+    "import_warm_seconds",
+    "import_touched_bytes",
+)
+HOSTILE = "$x^2$ <script>&\x00\x1b[31m \u4e2d\u6587 \U0001f600 " + "and so on " * 60
+LONG = "a-very-long-name-that-somebody-gave-a-framework-without-a-thought-of-charts-"
+
+CASES: dict[str, Callable[[], Sequence[Record]]] = {
+    "real": real,
+    "one": lambda: ok()[:1],
+    "one that came to nothing": lambda: [one for one in real() if one.figures.wheel_bytes is None][:1],
+    "three": lambda: ok()[:3],
+    "twelve": lambda: renamed(12, "runtime-"),
+    "crowd": crowd,
+    "long names": lambda: renamed(
+        4, LONG, version="2026.12.31.4+cu131.with.a.long.local.version", extras=("all", "cuda12", "everything")
+    ),
+    "a failure with a hostile reason": lambda: [
+        *ok()[:2],
+        failed(HOSTILE, framework="unlucky", record_id="unlucky"),
+    ],
+    "a history with another method": lambda: [
+        like(ok()[0], version=f"1.{n}.0", record_id=f"v-{n}", methods={"sizes": 1 + n // 3, "times": 1})
+        for n in range(6)
+    ],
+    "builds": lambda: [
+        like(ok()[0], version=version, variant=variant, record_id=f"{variant}-{version}")
+        for variant in ("cpu", "pypi")
+        for version in ("1.0", "2.0")
+    ],
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def drawing() -> Iterator[None]:
+    with settings():
+        yield
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart as it was drawn, and as it was written."""
+
+    chart: charts.Chart
+    records: tuple[Record, ...]
+    figure: Figure
+    svg: ET.Element
+
+    @property
+    def said(self) -> str:
+        """All of its text."""
+        return " ".join("".join(text.itertext()) for text in self.svg.iter(f"{SVG}text"))
+
+
+def picture(plan: Plan) -> Picture:
+    figure = plan.draw(style.LIGHT, link=lambda one: f"records/{one.record_id}.html")
+    data = to_bytes(figure, "svg", title=plan.chart.title, alt=plan.chart.alt)
+    return Picture(plan.chart, plan.records, figure, ET.fromstring(data))
+
+
+def one_of(records: Sequence[Record], kind: str) -> Picture:
+    (plan,) = [plan for plan in charts.plans(records) if plan.chart.name.startswith(kind)]
+    return picture(plan)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def pictures(request: pytest.FixtureRequest) -> list[Picture]:
+    found = list(charts.plans(CASES[request.param]()))
+    if request.param == "twelve":  # their own charts are like those of the others
+        found = [plan for plan in found if plan.chart.framework is None]
+    if request.param == "crowd":
+        found = [plan for plan in found if plan.chart.name == "decision"]
+    return [picture(plan) for plan in found]
+
+
+def texts(figure: Figure) -> list[tuple[str, Any]]:
+    """Everything that is written and seen, with the boxes that it covers."""
+    figure.draw_without_rendering()
+    found = [text for axes in figure.axes for text in axes.texts]
+    for axis in (axis for axes in figure.axes if axes.axison for axis in (axes.xaxis, axes.yaxis)):
+        low, high = axis.get_view_interval()
+        found += [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    return [(one.get_text(), one.get_window_extent()) for one in found if one.get_text().strip()]
+
+
+def test_no_text_covers_another_or_leaves_the_sheet(pictures: list[Picture]) -> None:
+    for shown in pictures:
+        figure = shown.figure
+        found = texts(figure)
+        assert found
+        for (one, box), (other, its) in itertools.combinations(found, 2):
+            across = min(box.x1, its.x1) - max(box.x0, its.x0)
+            down = min(box.y1, its.y1) - max(box.y0, its.y0)
+            assert across <= 1 or down <= 2.5, f"{shown.chart.name}: {one!r} covers {other!r}"  # pixels
+        for text, box in found:
+            assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, f"{shown.chart.name}: {text!r} is cut off"
+            assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1, f"{shown.chart.name}: {text!r} is cut off"
+
+
+def test_every_record_has_one_mark_that_leads_to_it(pictures: list[Picture]) -> None:
+    for shown in pictures:
+        name = shown.chart.name
+        marks = [one for one in shown.svg.iter() if one.get("id", "").startswith(f"mark-{name}-")]
+        assert sorted(one.get("id", "") for one in marks) == sorted(mark_id(name, one) for one in shown.records)
+        for mark in marks:
+            record = mark.get("id", "").removeprefix(f"mark-{name}-")
+            leads = {one.get(f"{XLINK}href") for one in mark.iter(f"{SVG}a")}
+            assert leads == {f"records/{record}.html"}
+
+
+def test_a_failure_is_told_where_its_figures_would_be(pictures: list[Picture]) -> None:
+    for shown in pictures:
+        said = shown.said
+        for one in shown.records:
+            if one.status != "ok":
+                begin = " ".join(words.outcome(one).split()[:3])
+                assert begin.split(" \u4e2d")[0] in said
+                assert words.outcome(one) in shown.chart.alt
+
+
+def test_a_picture_has_a_text_alternative_with_the_figures(pictures: list[Picture]) -> None:
+    for shown in pictures:
+        assert shown.svg.findtext(f"{SVG}title")
+        assert len(shown.chart.alt) > len(shown.chart.title)
+        assert shown.chart.alt.isprintable()
+        assert re.search(r"\d (MB|s|%)", shown.chart.alt) or all(
+            one.figures.wheel_bytes is None for one in shown.records
+        )
+
+
+def test_text_is_text_in_a_font_that_any_browser_has(pictures: list[Picture]) -> None:
+    for shown in pictures:
+        found = [text.get("style", "") for text in shown.svg.iter(f"{SVG}text")]
+        assert found and all("sans-serif" in one for one in found)
+
+
+def test_charts_of_the_real_records() -> None:
+    names = {plan.chart.name: plan for plan in charts.plans(real())}
+    assert {"decision", "sizes", "inside", "touched", "import-times", "tutorial"} <= set(names)
+    current = select.current(real())
+    for name in ("decision", "sizes", "inside", "touched", "import-times"):
+        assert {one.record_id for one in names[name].records} == {one.record_id for one in current}
+    for framework in {one.framework for one in current if one.status == "ok"}:
+        assert names[f"inside-{framework}"].chart.framework == framework
+        assert names[f"modules-{framework}"].chart.framework == framework
+    assert [f"{one.framework} {one.version}" for one in names["tutorial"].records] == [
+        "torch 2.3.0",
+        "tensorflow 2.16.1",
+        "onnxruntime-gpu 1.17.1",
+    ]
+
+
+def test_a_history_needs_two_versions_and_keeps_methods_apart() -> None:
+    records = CASES["a history with another method"]()
+    assert not [one for one in charts.plans(records[:1]) if one.chart.name.startswith("history")]
+    plan = one_of(records, "history")
+    assert [one.version for one in plan.records] == [f"1.{n}.0" for n in range(6)]
+    said = plan.said
+    assert said.count("measured by other methods (sizes 2, times 1)") == 1
+    assert said.index("1.2.0") < said.index("other methods") < said.index("1.3.0")
+
+
+def test_what_was_not_measured_is_not_drawn_as_zero() -> None:
+    record = failed("out of memory")
+    plan = one_of([record], "import-times")
+    assert "failed: out of memory" in plan.said
+    assert " 0 s" not in plan.said and "0.00 s" not in plan.said
+
+
+def test_the_same_records_give_the_same_bytes_and_old_charts_go(tmp_path: Path) -> None:
+    records = [ok()[0], failed("no more memory", framework="unlucky", record_id="unlucky")]
+    first = charts.write_all(records, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {f"{one.name}-{t}.{k}" for one in first for t in ("light", "dark") for k in ("svg", "png")}
+    (tmp_path / "inside-gone-light.svg").write_text("of a framework that no longer has records")
+    (tmp_path / "notes.md").write_text("somebody's own")
+    assert charts.write_all(list(reversed(records)), tmp_path) == first
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert after.pop("notes.md") == b"somebody's own"
+    assert after == before
+    assert all(data.startswith(b"\x89PNG") for name, data in before.items() if name.endswith(".png"))
+
+
+def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
+    charts.write_all([like(ok()[0], framework="../../evil/name")], tmp_path / "charts")
+    assert [path.name for path in tmp_path.iterdir()] == ["charts"]
+    assert (tmp_path / "charts" / "inside-evil-name-light.svg").is_file()
+
+
+def test_no_records_no_charts(tmp_path: Path) -> None:
+    (tmp_path / "sizes-dark.png").write_bytes(b"old")
+    assert charts.write_all([], tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "charts").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        charts.write_all(ok()[:1], tmp_path / "charts")
+
+
+@pytest.mark.parametrize("theme", style.THEMES, ids=lambda theme: theme.name)
+def test_colours_stand_out_from_their_background(theme: style.Theme) -> None:
+    assert style.contrast("#ffffff", "#000000") == pytest.approx(21)
+    for colour in (theme.text, theme.muted):
+        assert style.contrast(colour, theme.background) >= 4.5, colour
+    for colour in (*theme.series, theme.rest):
+        assert style.contrast(colour, theme.background) >= 3, colour
+
+
+# What somebody sees who lacks one kind of cone: Machado, Oliveira and Fernandes (2009), severity 1, linear RGB.
+# https://www.inf.ufrgs.br/~oliveira/pubs_files/CVD_Simulation/CVD_Simulation.html
+SEES = {
+    "all colours": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "no red": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "no green": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+    "no blue": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)),
+}
+
+
+def seen(colour: str, matrix: Sequence[Sequence[float]]) -> tuple[float, float, float]:
+    """A colour in Oklab, where equal distances look equally different. https://bottosson.github.io/posts/oklab/"""
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    r, g, b = (min(1.0, max(0.0, sum(m * c for m, c in zip(row, linear, strict=True)))) for row in matrix)
+    l = (0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b) ** (1 / 3)  # noqa: E741
+    m = (0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b) ** (1 / 3)
+    s = (0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b) ** (1 / 3)
+    return (
+        0.2104542553 * l + 0.7936177850 * m - 0.0040720468 * s,
+        1.9779984951 * l - 2.4285922050 * m + 0.4505937099 * s,
+        0.0259040371 * l + 0.7827717662 * m - 0.8086757660 * s,
+    )
+
+
+@pytest.mark.parametrize("matrix", SEES.values(), ids=SEES)
+@pytest.mark.parametrize("theme", style.THEMES, ids=lambda theme: theme.name)
+def test_colours_can_be_told_apart_by_every_kind_of_eye(theme: style.Theme, matrix: Sequence[Sequence[float]]) -> None:
+    for one, other in itertools.combinations(theme.series, 2):
+        distance = sum((a - b) ** 2 for a, b in zip(seen(one, matrix), seen(other, matrix), strict=True)) ** 0.5
+        assert distance > 0.06, (one, other, distance)
+
+
+def test_names_tell_apart_what_is_alike() -> None:
+    twice = [like(ok()[0], record_id="a"), like(ok()[0], record_id="b", python="3.13")]
+    names = [words.full_name(name) for name in words.names(twice).values()]
+    assert names == ["ai-edge-litert 2.3.0 (Python 3.11)", "ai-edge-litert 2.3.0 (Python 3.13)"]
+    assert words.full_name(words.names(twice[:1])["a"]) == "ai-edge-litert 2.3.0"
+
+
+def test_caption_tells_when_where_and_with_what() -> None:
+    told = words.caption([one for one in ok() if one.framework == "torch" and one.version == "2.3.0"])
+    assert told.startswith("Measured 2026-11-23 on AMD EPYC, 2 cores; docker Engine 20.10.24")
+    assert "Python 3.11.2; pip 26.0.1; linux_x86_64. Releases as of 2024-04-25." in told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(5_457_002_295, "5,457 MB"), (96_410_000, "96.4 MB"), (3_466_959, "3.47 MB"), (9_996_000, "10.0 MB")],
+)
+def test_sizes_have_a_unit_and_enough_digits(value: int, told: str) -> None:
+    assert words.megabytes(value) == told
+
+
+def test_names_lose_their_middle_and_sentences_their_end() -> None:
+    name = fit(LONG + "7", 100)
+    assert width(name) <= 100
+    assert name.startswith("a-very") and name.endswith("7") and "…" in name
+    lines = wrap("word " * 100, 120, lines=2)
+    assert len(lines) == 2 and lines[1].endswith("…")
+    assert all(width(line) <= 120 for line in lines)
