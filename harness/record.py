@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import InputError, Status
 
@@ -28,7 +27,8 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A field's docstring is its meaning in the JSON Schema and in the tables' data package.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Sample(Model):
@@ -56,26 +56,49 @@ class Figures(Model):
     """The figures of one footprint, all derived from the rest of the record."""
 
     wheel_bytes: Bytes | None = None
+    """Size of the framework's own wheel."""
     download_bytes: Bytes | None = None
+    """Sum of the sizes of all wheels in the lock, the framework's own included."""
     unpacked_bytes: Bytes | None = None
+    """Sum of the uncompressed sizes in the central directories of all wheels in the lock."""
     installed_bytes: Bytes | None = None
+    """What the installation added, without bytecode: sum of `st_size` over unique (device, inode)."""
     bytecode_bytes: Bytes | None = None
+    """The `.pyc` files that compiling everything adds, beyond those that wheels ship."""
     allocated_bytes: Bytes | None = None
+    """The files of `installed_bytes` in blocks on disk: `st_blocks` * 512."""
     image_bytes: Bytes | None = None
+    """Base image + `installed_bytes` + `bytecode_bytes`; a sum, no image is built (docker only)."""
     distributions: Count | None = None
+    """How many distributions the lock has, the framework's own included."""
     install_seconds: Seconds | None = None
+    """Installation, offline, from local wheels: `unpack_seconds` + `bytecode_seconds`."""
     unpack_seconds: Seconds | None = None
+    """The installer's process, without compiling."""
     bytecode_seconds: Seconds | None = None
+    """Compiling everything with `compileall`, one process a core, in wall time."""
     download_seconds: Seconds | None = None
+    """Downloading as observed: the network's, not the framework's; null unless every wheel was downloaded."""
     resolve_seconds: Seconds | None = None
+    """Resolving as observed: the network's, not the framework's; null where the lock was there already."""
     import_first_seconds: Seconds | None = None
+    """First import after the installation, no bytecode on disk; less the bare interpreter's median."""
     import_cold_seconds: Seconds | None = None
+    """Import with bytecode on disk and the touched files evicted from the file cache: median, less the bare
+    interpreter's median."""
     import_warm_seconds: Seconds | None = None
+    """Import with bytecode and files in the file cache: median of fresh interpreters, less the bare interpreter's
+    median."""
     import_cpu_seconds: Seconds | None = None
+    """User and system time of all threads in the warm imports: median, less the bare interpreter's median."""
     import_rss_bytes: Bytes | None = None
+    """Peak resident set of the warm imports, shared pages included: median, less the bare interpreter's median."""
     import_modules: Count | None = None
+    """Entries of `sys.modules` after the warm imports: median, less the bare interpreter's median."""
     import_touched_bytes: Bytes | None = None
+    """Whole size of the installed files that the import opened or mapped."""
     import_resident_bytes: Bytes | None = None
+    """Pages of the mapped installed files that were in memory after the import."""
 
 
 class LedgerLine(Model):
@@ -145,10 +168,14 @@ class Environment(Model):
     """Everything that could explain a difference between two records."""
 
     harness_version: str
+    """Version of the harness that measured."""
     harness_commit: str | None = None
+    """Its git commit, where it ran from a checkout."""
     engine_version: str | None = None
     image: str | None = None
+    """Reference of the base image."""
     image_digest: str | None = None
+    """Digest of the base image: the registry's, or of its layers where it was built here; null without an image."""
     image_source: Literal["registry", "debian", "local"] | None = None
     image_layers: tuple[str, ...] = ()
     image_base_bytes: Bytes | None = None
@@ -160,7 +187,9 @@ class Environment(Model):
     installer: str | None = None
     resolver: str | None = None
     kernel: str | None = None
+    """Name and release of the operating system's kernel."""
     cpu_model: str | None = None
+    """Model of the processor, as the kernel names it."""
     cpu_count: Count | None = None
     cpu_governor: str | None = None
     load_1m: Seconds | None = None
@@ -171,35 +200,49 @@ class Environment(Model):
 class Record(Model):
     schema_version: Literal[1] = 1
     record_id: str
+    """Names the record for ever: its job, when it was measured, and a random suffix."""
     stage: Literal["footprint"] = "footprint"
-    measured_at: datetime
+    measured_at: AwareDatetime
+    """When measuring began, UTC."""
     framework: str
     """Canonical distribution name."""
     version: str
+    """Version of the framework."""
     variant: str
+    """Which build of the framework, from the catalog: `pypi`, `cpu`, ..."""
     extras: tuple[str, ...] = ()
+    """Canonical names of the requested extras, sorted."""
     import_package: str | None
+    """What is imported; null where it was not known."""
     python: str
+    """CPython version that wheels were chosen for, such as `3.11`."""
     platform: str
-    as_of: datetime
+    """Platform that wheels were chosen for, such as `linux_x86_64`."""
+    as_of: AwareDatetime
     """The first instant whose uploads no longer count."""
     engine: str
+    """Where the code ran: `docker` or `venv`."""
     installer: str
+    """What installed it: `pip` or `uv`."""
     status: Status
+    """How it ended; any but `ok` names its phase and its reason."""
     phase: str | None = None
     """Where it ended; null when it is ok."""
     reason: str | None = None
+    """Why it ended there; null when it is ok."""
     warnings: tuple[str, ...] = ()
     figures: Figures = Figures()
     absent: dict[str, str] = {}
     """Figure -> why it is null."""
     lock_sha256: str | None = None
+    """sha256 of the lock that was installed; null where resolving did not end."""
     wheels: tuple[LockedWheel, ...] = ()
     ledger: Ledger | None = None
     samples: Samples = Samples()
     import_tree: ImportTree | None = None
     environment: Environment
     methods: dict[str, int] = METHODS
+    """Method version of each metric family; figures of different versions must not be compared."""
 
     @model_validator(mode="after")
     def _tells_why(self) -> Record:

@@ -84,6 +84,8 @@ class Store:
                 yield parse_record(path.read_bytes(), name="it")
             except InputError as error:
                 torn(path, error.message)
+            except OSError as error:
+                torn(path, f"it cannot be read: {error.strerror}")
 
 
 def glob_escape(name: str) -> str:

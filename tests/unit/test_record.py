@@ -221,3 +221,9 @@ def test_a_noisy_machine_is_told_of_and_a_quiet_one_is_not() -> None:
     assert warning.startswith("warm") and "33%" in warning and "measure again" in warning
     assert noise_warnings(Samples(warm=quiet, cold=quiet)) == ()
     assert len(noise_warnings(Samples(warm=noisy, cold=noisy))) == 2
+
+
+@pytest.mark.parametrize("name", ["measured_at", "as_of"])
+def test_a_date_without_its_zone_is_refused(name: str) -> None:
+    raw = RECORD.model_dump(mode="json") | {name: "2024-04-26T00:00:00"}
+    assert "timezone" in refused(InputError, parse_record, json.dumps(raw)).message
