@@ -8,7 +8,8 @@ PYTHON3 ?= python3
 # What the user typed reaches the program through the environment and nothing else: a `$(FRAMEWORK)`
 # in a recipe would be run by the shell, and make would expand an exported one once more. $(value)
 # takes the text as it was typed; a variable that was not typed stays unset, whatever the environment has.
-VARIABLES := FRAMEWORK PYTHON VARIANT AS_OF ENGINE INSTALLER REPEATS MEMORY TIMEOUT IMPORT RESULTS RECORD
+VARIABLES := FRAMEWORK PYTHON VARIANT AS_OF ENGINE INSTALLER REPEATS MEMORY TIMEOUT IMPORT RESULTS RECORD TO \
+  LIMIT A B FORMAT
 define pass
 ifeq ($$(origin $(1)),command line)
 override $(1) := $$(value $(1))
@@ -21,7 +22,7 @@ $(foreach variable,$(VARIABLES),$(eval $(call pass,$(variable))))
 
 .PHONY: help
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1#\2/p' $(MAKEFILE_LIST) | awk -F'#' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1#\2/p' $(MAKEFILE_LIST) | awk -F'#' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 $(BIN)/harness: requirements/run.txt pyproject.toml
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -63,6 +64,37 @@ images: $(BIN)/harness ## Have the base images: pulled, or built from Debian pac
 tables: $(BIN)/harness ## Rebuild results/*.csv from the records
 	@$(BIN)/harness tables
 
+.PHONY: charts
+charts: $(BIN)/sphinx-build ## Draw results/charts from the records
+	@$(BIN)/harness charts
+
+.PHONY: docs
+docs: $(BIN)/sphinx-build ## Build the site into build/site, offline, from docs/ and the records
+	@$(BIN)/harness site
+	@rm -rf build/site
+	@$(BIN)/sphinx-build -q -W -n --keep-going -b html -d build/doctrees docs build/site
+	@echo build/site/index.html
+
+.PHONY: publish
+publish: docs ## Put the built site where a static host takes it [TO=build/public]
+	@$(BIN)/harness publish --from-make
+
+.PHONY: diff
+diff: $(BIN)/harness ## Tell what changed between two records: A=torch==2.3.0 B=torch
+	@$(BIN)/harness diff --from-make
+
+.PHONY: fits
+fits: $(BIN)/harness ## Tell what fits a budget: LIMIT=250MB [FRAMEWORK=torch]
+	@$(BIN)/harness fits --from-make
+
+.PHONY: show
+show: $(BIN)/harness ## Show one record: RECORD=torch
+	@$(BIN)/harness show --from-make
+
+.PHONY: compare
+compare: $(BIN)/harness ## Set records side by side: [FRAMEWORK="torch jax" FORMAT=markdown]
+	@$(BIN)/harness compare --from-make
+
 .PHONY: test
 test: $(BIN)/pytest ## Run all tests
 	@$(BIN)/pytest
@@ -89,6 +121,10 @@ schema: $(BIN)/harness ## Publish the record's JSON Schema
 .PHONY: bench
 bench: $(BIN)/harness ## Compare with `docker build` + `pip install` [FRAMEWORK=torch==2.3.0]
 	@$(BIN)/python benchmarks/everyday.py
+
+.PHONY: bench-tables
+bench-tables: $(BIN)/harness ## Time the rebuild of 1,000, 10,000 and 100,000 records
+	@$(BIN)/python benchmarks/tables.py
 
 .PHONY: lock
 lock: $(BIN)/pytest ## Refresh the pins in requirements/ and images/tools/

@@ -27,6 +27,11 @@ MAKE_VARIABLES = {
     "IMPORT": "import_package",
     "RESULTS": "results",
     "RECORD": "record",
+    "LIMIT": "limit",
+    "A": "before",
+    "B": "after",
+    "FORMAT": "style",
+    "TO": "to",
 }
 
 
@@ -178,6 +183,130 @@ def tables(**options: Any) -> None:
     """Rebuild the CSV tables from the records, offline."""
     from harness.cli.commands import tables as run
 
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.option("--out", metavar="DIR", help="Where the pictures go. Default: charts/ among the results.")
+@results_option
+@output_options
+def charts(**options: Any) -> None:
+    """Draw the charts from the records, offline: SVG and PNG, light and dark."""
+    from harness.cli.charts import charts as run
+
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.option("--docs", default="docs", show_default=True, metavar="DIR", help="The folder of the site's sources.")
+@results_option
+@output_options
+def site(**options: Any) -> None:
+    """Write the site's pages, charts and JSON from the records, offline; `make docs` builds them."""
+    from harness.cli.site import site as run
+
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.option("--site", default="build/site", show_default=True, metavar="DIR", help="The built site.")
+@click.option("--to", default="build/public", show_default=True, metavar="DIR", help="Where it goes.")
+@click.option("--from-make", is_flag=True, hidden=True)
+@output_options
+def publish(from_make: bool, **options: Any) -> None:
+    """Copy the built site to a folder that a static host takes as it is."""
+    from harness.cli.site import publish as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    if not options["to"].strip():
+        raise InputError("the folder to publish to is empty", tip="name one, or leave TO out for build/public")
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.argument("before", metavar="A", required=False)
+@click.argument("after", metavar="B", required=False)
+@click.option("--from-make", is_flag=True, hidden=True)
+@results_option
+@output_options
+def diff(from_make: bool, **options: Any) -> None:
+    """Tell what changed between two records, byte by byte.
+
+    A and B are paths, record ids, or what has a record: name==version, or a name for its highest one.
+
+    \b
+    harness diff onnxruntime-gpu==1.17.1 onnxruntime-gpu
+    """
+    from harness.cli.answers import diff as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.argument("limit", required=False)
+@click.argument("frameworks", nargs=-1, metavar="[FRAMEWORK...]")
+@click.option("--of", metavar="WHAT", help="installed, installed-without-bytecode, download, image or wheel.")
+@click.option("--list", "listed", is_flag=True, help="List the named limits with their sources.")
+@click.option("--from-make", is_flag=True, hidden=True)
+@results_option
+@output_options
+def fits(from_make: bool, **options: Any) -> None:
+    """Tell which records fit a budget of bytes.
+
+    LIMIT is a size, of what is installed with bytecode, or the name of a known limit; without one,
+    those are listed. Exits with 3 where a FRAMEWORK that is named does not fit.
+
+    \b
+    harness fits 250MB
+    harness fits aws-lambda-zip onnxruntime
+    """
+    from harness.cli.answers import fits as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.argument("record", metavar="RECORD", required=False)
+@click.option("--from-make", is_flag=True, hidden=True)
+@results_option
+@output_options
+def show(from_make: bool, **options: Any) -> None:
+    """Show one record as a page.
+
+    RECORD is a path, a record id, or what has a record: name==version, or a name for its highest one.
+    """
+    from harness.cli.answers import show as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.argument("frameworks", nargs=-1, metavar="[FRAMEWORK...]")
+@click.option(
+    "--format", "style", default="table", show_default=True, metavar="NAME", help="table, markdown, csv, json."
+)
+@click.option("--from-make", is_flag=True, hidden=True)
+@results_option
+@output_options
+def compare(from_make: bool, **options: Any) -> None:
+    """Set records side by side, the best of each row marked.
+
+    A FRAMEWORK is a path, a record id or a request. Default: the newest version of every build.
+
+    \b
+    harness compare onnxruntime openvino ai-edge-litert
+    """
+    from harness.cli.answers import compare_records as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
     sys.exit(run(**options))
 
 

@@ -24,6 +24,8 @@ from harness.report import charts, style, words
 from harness.report.plan import Plan
 from harness.report.sheet import Figure, fit, mark_id, settings, to_bytes, width, wrap
 
+pytestmark = pytest.mark.integration
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
 XLINK = "{http://www.w3.org/1999/xlink}"

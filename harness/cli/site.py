@@ -1,0 +1,59 @@
+"""What `harness site` and `harness publish` do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from harness.archive.store import Store
+from harness.cli import progress as looks
+from harness.errors import EnvironmentLacksError
+from harness.record import Record
+
+
+def site(results: str, docs: str, as_json: bool, quiet: bool) -> int:
+    """Write the generated part of the site's sources.
+
+    Raises:
+        EnvironmentLacksError: what draws the charts is not installed.
+    """
+    try:
+        from harness.report import charts
+        from harness.report import site as pages
+        from harness.report.pieces import Chart
+    except ModuleNotFoundError as error:
+        raise EnvironmentLacksError(
+            f"drawing charts needs {error.name}", tip="call `make docs`, or install footprint-harness[report]"
+        ) from None
+
+    store = Store(Path(results))
+    with looks.choose(quiet=quiet) as shows:
+
+        def torn(path: Path, why: str) -> None:
+            shows.note(f"left out, not a valid record: {path.name}: {why}")
+
+        def draw(records: Sequence[Record], folder: Path, link: Callable[[Record], str]) -> Sequence[Chart]:
+            return charts.write_all(records, folder, progress=shows, link=link)
+
+        shows.phase("records", str(store.folder))
+        written = pages.write(store.all(torn), docs=Path(docs), results=store.results, draw=draw)
+        for name in written.left_out:
+            shows.note(f"left out, no name that a file may have: {name!a}")
+    if as_json:
+        told = {"frameworks": written.frameworks, "records": written.records, "charts": written.charts}
+        click.echo(json.dumps(told))
+    else:
+        click.echo(f"{docs}: {written.records} records, {len(written.frameworks)} frameworks, {written.charts} charts")
+    return 0
+
+
+def publish(site: str, to: str, as_json: bool, quiet: bool) -> int:  # noqa: ARG001
+    """Copy the built site to where a static host takes it."""
+    from harness.report.publish import publish as copy
+
+    files = copy(Path(site), Path(to))
+    click.echo(json.dumps({"path": to, "files": files}) if as_json else f"{to}: {files} files")
+    return 0
