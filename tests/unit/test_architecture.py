@@ -9,13 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from harness.archive import select
+from harness.archive.store import Store
+from harness.cli import render
 from harness.record import schema
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+TUTORIAL = datetime(2024, 4, 26, tzinfo=UTC)
 PACKAGE = REPOSITORY / "harness"
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 PROBES = [name for name in MODULES if name.startswith("probes/") and name != "probes/__init__.py"]
@@ -155,3 +160,26 @@ def test_readme_shows_the_help_that_there_is() -> None:
 def test_published_schema_is_the_present_one() -> None:
     published = json.loads((REPOSITORY / "docs" / "record.schema.json").read_text())
     assert published == schema(), "run `make schema`"
+
+
+@pytest.mark.parametrize("which", ["current", "tutorial"])
+def test_readme_tables_are_the_records(which: str) -> None:
+    """Every figure in README.md's tables is that of a committed record."""
+    records = list(Store(REPOSITORY / "results").all(lambda path, why: pytest.fail(f"{path}: {why}")))
+    readme = (REPOSITORY / "README.md").read_text()
+    block = re.search(rf"<!-- results table: {which} -->\n((?:\|.*\n)+)", readme)
+    assert block, f"README.md has no table {which}"
+    shown = [tuple(cell.strip() for cell in line.strip("|\n").split("|")) for line in block[1].splitlines()[2:]]
+    chosen = select.current(records) if which == "current" else select.as_of(records, TUTORIAL)
+    expected = []
+    for one in sorted((r for r in chosen if r.status == "ok"), key=lambda r: r.figures.installed_bytes or 0):
+        figures = one.figures
+        assert figures.installed_bytes is not None and figures.bytecode_bytes is not None
+        python = "" if one.python == "3.11" else f" (Python {one.python})"
+        sizes = (figures.wheel_bytes, figures.download_bytes, figures.installed_bytes)
+        sizes += (figures.installed_bytes + figures.bytecode_bytes, figures.import_touched_bytes)
+        times = (figures.import_cold_seconds, figures.import_warm_seconds)
+        expected.append(
+            (f"{one.framework} {one.version}{python}", *map(render.megabytes, sizes), *map(render.seconds, times))
+        )
+    assert shown == expected
