@@ -1,4 +1,4 @@
-"""Questions that the repository's own records answer, asked as a user asks them: diff, fits, show, compare."""
+"""Questions that real records answer, asked as a user asks them: diff, fits, show, compare."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.test_compare import record
 
 pytestmark = pytest.mark.integration
 
-RESULTS = REPOSITORY / "results"
+RESULTS = REPOSITORY / "tests" / "data" / "results"  # as they once were: the repository's own grow
 ATTRIBUTED = ("installed_bytes", "bytecode_bytes", "download_bytes")
 FAILED = "onnxruntime-1.17.1-cp311-linux_x86_64-pypi-20261123T110000Z-docker-pip-20261123T114945Z-89e706"
 UNSUPPORTED = "jax-0.12.0.1-cp311-linux_x86_64-pypi-20261123T160000Z-docker-pip-20261123T160811Z-afa832"
@@ -25,7 +25,7 @@ UNSUPPORTED = "jax-0.12.0.1-cp311-linux_x86_64-pypi-20261123T160000Z-docker-pip-
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    """The harness, with the repository's results to read."""
+    """The harness, with real records to read."""
     found = Program(tmp_path)
     found.results.symlink_to(RESULTS)
     found.environment |= {"HARNESS_RESULTS": str(RESULTS)}
