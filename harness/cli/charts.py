@@ -27,7 +27,7 @@ def charts(results: str, out: str | None, as_json: bool, quiet: bool) -> int:
             raise InputError(f"there is no record in {store.folder}", tip="measure something: harness measure torch")
         try:
             from harness.report.charts import FORMATS, write_all
-            from harness.report.style import THEMES
+            from harness.report.drawing.style import THEMES
         except ModuleNotFoundError as error:
             raise EnvironmentLacksError(
                 f"drawing charts needs {error.name}", tip="call `make charts`, or install footprint-harness[report]"

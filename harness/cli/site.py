@@ -23,7 +23,7 @@ def site(results: str, docs: str, as_json: bool, quiet: bool) -> int:
     try:
         from harness.report import charts
         from harness.report import site as pages
-        from harness.report.pieces import Chart
+        from harness.report.pages.pieces import Chart
     except ModuleNotFoundError as error:
         raise EnvironmentLacksError(
             f"drawing charts needs {error.name}", tip="call `make docs`, or install footprint-harness[report]"

@@ -17,11 +17,12 @@ from harness.catalog import DEFAULT_VARIANT
 from harness.errors import InputError
 from harness.progress import Progress, Silent
 from harness.record import Record
-from harness.report import decision, history, imports, inside, sizes, touched, words
-from harness.report.plan import Chart as Chart
-from harness.report.plan import Plan
-from harness.report.sheet import settings, to_bytes
-from harness.report.style import THEMES
+from harness.report import words
+from harness.report.drawing import decision, history, imports, inside, sizes, touched
+from harness.report.drawing.plan import Chart as Chart
+from harness.report.drawing.plan import Plan
+from harness.report.drawing.sheet import settings, to_bytes
+from harness.report.drawing.style import THEMES
 
 FORMATS = ("svg", "png")
 KINDS = ("decision", "sizes", "inside", "touched", "import-times", "modules", "history", "tutorial")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from harness.errors import InputError
 from harness.record import Record
-from harness.report import api, framework_page, reference, start_page
-from harness.report.pieces import Chart, pictures, place
+from harness.report.pages import api, framework_page, reference, start_page
+from harness.report.pages.pieces import Chart, pictures, place
 
 _SAFE = re.compile(r"(?!index$)[A-Za-z0-9][A-Za-z0-9._+-]*")
 """What a file may be called; `index` is the list of all frameworks."""

@@ -20,9 +20,10 @@ from harness.archive import select
 from harness.archive.store import Store
 from harness.errors import InputError
 from harness.record import Record
-from harness.report import charts, style, words
-from harness.report.plan import Plan
-from harness.report.sheet import Figure, fit, mark_id, settings, to_bytes, width, wrap
+from harness.report import charts, words
+from harness.report.drawing import style
+from harness.report.drawing.plan import Plan
+from harness.report.drawing.sheet import Figure, fit, mark_id, settings, to_bytes, width, wrap
 
 pytestmark = pytest.mark.integration
 

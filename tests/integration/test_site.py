@@ -23,7 +23,8 @@ from harness.archive.store import Store
 from harness.cli.main import cli
 from harness.errors import InputError, MeasurementError, RegressionError
 from harness.record import Record, parse_record, schema
-from harness.report import api, markup, pieces, reference, site, start_page, units
+from harness.report import site, units
+from harness.report.pages import api, markup, pieces, reference, start_page
 from harness.report.publish import publish
 
 pytestmark = pytest.mark.integration

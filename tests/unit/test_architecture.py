@@ -53,9 +53,9 @@ DOORS = {
     "pypi_simple": {"packages/index.py"},
     "rich": {"cli/commands.py", "cli/render.py", "cli/progress.py", "cli/pages.py"},
     "click": {"cli/charts.py", "cli/main.py", "cli/commands.py", "cli/doctor.py", "cli/answers.py", "cli/site.py"},
-    "matplotlib": {"report/sheet.py"},
-    "PIL": {"report/sheet.py"},  # matplotlib's own way to write PNG
-    "adjustText": {"report/labels.py"},
+    "matplotlib": {"report/drawing/sheet.py"},
+    "PIL": {"report/drawing/sheet.py"},  # matplotlib's own way to write PNG
+    "adjustText": {"report/drawing/labels.py"},
     "urllib.request": set(),
     "http": set(),
     "socket": set(),

@@ -9,9 +9,10 @@ from pathlib import Path
 from harness.archive import select
 from harness.job import iso_instant
 from harness.record import Record
-from harness.report import api, words
-from harness.report.markup import Cell, Row, inline_svg, link, raw, table, text
-from harness.report.pieces import OVERVIEW, Chart, build, framed, overview_row, place, title
+from harness.report import words
+from harness.report.pages import api
+from harness.report.pages.markup import Cell, Row, inline_svg, link, raw, table, text
+from harness.report.pages.pieces import OVERVIEW, Chart, build, framed, overview_row, place, title
 from harness.report.units import count, megabytes, seconds, shower
 
 DECISION = "decision"

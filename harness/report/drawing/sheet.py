@@ -27,7 +27,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from harness.record import Record
-from harness.report.style import BODY, FONT, MARGIN, SMALL, TITLE, WIDTH, Theme
+from harness.report.drawing.style import BODY, FONT, MARGIN, SMALL, TITLE, WIDTH, Theme
 
 INCH = 72.0
 LEADING = 1.35

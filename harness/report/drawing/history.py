@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.record import Record
-from harness.report import rows, words
-from harness.report.plan import Chart, Plan
-from harness.report.sheet import Figure, Sheet, bar
-from harness.report.style import BODY, SMALL
+from harness.report import words
+from harness.report.drawing import rows
+from harness.report.drawing.plan import Chart, Plan
+from harness.report.drawing.sheet import Figure, Sheet, bar
+from harness.report.drawing.style import BODY, SMALL
 
 FIGURES = (("installer", "wheel_bytes", 1), ("installed", "installed_bytes", 0))
 """Word, figure, and which colour of the theme."""

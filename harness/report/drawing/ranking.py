@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from harness.record import Record
 from harness.report import words
-from harness.report.plan import Chart, Plan
-from harness.report.sheet import Figure, Sheet, bar, fit, width
+from harness.report.drawing.plan import Chart, Plan
+from harness.report.drawing.sheet import Figure, Sheet, bar, fit, width
 
 BAR = 6.0
 LINE = 12.0

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.record import Record
-from harness.report import rows, words
-from harness.report.plan import Chart, Plan
-from harness.report.sheet import Figure, Sheet, bar
+from harness.report import words
+from harness.report.drawing import rows
+from harness.report.drawing.plan import Chart, Plan
+from harness.report.drawing.sheet import Figure, Sheet, bar
 
 TITLE = "What the import touches of what is installed"
 LABELS = 34.0

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.record import Record
-from harness.report.sheet import Figure, Link, Sheet
-from harness.report.style import Theme
+from harness.report.drawing.sheet import Figure, Link, Sheet
+from harness.report.drawing.style import Theme
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from harness.archive import select
 from harness.job import iso_instant
 from harness.record import Figures, Record
-from harness.report import api
-from harness.report.markup import Cell, Row, escape, link, raw, table, text
-from harness.report.pieces import (
+from harness.report.pages import api
+from harness.report.pages.markup import Cell, Row, escape, link, raw, table, text
+from harness.report.pages.pieces import (
     LABELS,
     OVERVIEW,
     Chart,

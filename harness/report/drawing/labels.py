@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from adjustText import adjust_text  # type: ignore[import-untyped]
 
-from harness.report.sheet import Artist, Axes, Bbox, plain
-from harness.report.style import BODY, Theme
+from harness.report.drawing.sheet import Artist, Axes, Bbox, plain
+from harness.report.drawing.style import BODY, Theme
 
 DISTANCE = 6.0
 """Points from the middle of a mark to its label."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.record import Record
-from harness.report import rows, words
-from harness.report.plan import Chart, Plan
-from harness.report.sheet import Figure, Shape, Sheet, bar
+from harness.report import words
+from harness.report.drawing import rows
+from harness.report.drawing.plan import Chart, Plan
+from harness.report.drawing.sheet import Figure, Shape, Sheet, bar
 
 SIZES = (("installer", "wheel_bytes"), ("download", "download_bytes"), ("installed", "installed_bytes"))
 LABELS = 62.0

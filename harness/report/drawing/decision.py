@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from harness.record import Record
 from harness.report import words
-from harness.report.labels import place
-from harness.report.plan import Chart, Plan
-from harness.report.sheet import Figure, Sheet, fit
-from harness.report.style import BODY
+from harness.report.drawing.labels import place
+from harness.report.drawing.plan import Chart, Plan
+from harness.report.drawing.sheet import Figure, Sheet, fit
+from harness.report.drawing.style import BODY
 
 TITLE = "Installed size against import time"
 HEIGHT = 290.0

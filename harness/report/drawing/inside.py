@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.record import DistributionLine, Record
-from harness.report import rows, words
-from harness.report.plan import Chart, Plan
-from harness.report.ranking import Entry, ranking
-from harness.report.sheet import Figure, Sheet, bar
-from harness.report.style import SMALL, Theme
+from harness.report import words
+from harness.report.drawing import rows
+from harness.report.drawing.plan import Chart, Plan
+from harness.report.drawing.ranking import Entry, ranking
+from harness.report.drawing.sheet import Figure, Sheet, bar
+from harness.report.drawing.style import SMALL, Theme
 
 TITLE = "Installed bytes by distribution"
 OTHERS = 3

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.record import Record, Sample, median
-from harness.report import rows, words
-from harness.report.plan import Chart, Plan
-from harness.report.ranking import Entry, ranking
-from harness.report.sheet import Figure, Shape, Sheet, dot
-from harness.report.style import SMALL
+from harness.report import words
+from harness.report.drawing import rows
+from harness.report.drawing.plan import Chart, Plan
+from harness.report.drawing.ranking import Entry, ranking
+from harness.report.drawing.sheet import Figure, Shape, Sheet, dot
+from harness.report.drawing.style import SMALL
 
 TITLE = "Import time: first, cold and warm"
 LABELS = 52.0

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import errors, record
-from harness.report import api
-from harness.report.markup import Row, raw, table, text
+from harness.report.pages import api
+from harness.report.pages.markup import Row, raw, table, text
 
 
 def pieces(datapackage: Path) -> dict[str, str]:

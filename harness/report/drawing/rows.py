@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from harness.record import Record
 from harness.report import words
-from harness.report.sheet import Sheet, fit, width, wrap
-from harness.report.style import BODY, NAME, SMALL
+from harness.report.drawing.sheet import Sheet, fit, width, wrap
+from harness.report.drawing.style import BODY, NAME, SMALL
 
 WIDEST_NAMES = 0.34
 """Of the sheet; longer names are cut."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from harness.record import METHODS, Record
 from harness.report import words
-from harness.report.markup import Cell, Row, link, raw, text
+from harness.report.pages.markup import Cell, Row, link, raw, text
 from harness.report.units import NONE, shower
 
 LABELS = {

@@ -1,0 +1,1 @@
+"""One module a picture, and what they share: the sheet, its style, its labels."""
