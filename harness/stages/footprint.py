@@ -179,8 +179,9 @@ class _Measurement:
             return found
 
         def download_ahead() -> None:
-            # A failure is not this thread's to tell: fetching asks for the same again.
-            with suppress(HarnessError, RuntimeError):
+            # A failure is not this thread's to tell, on standard error least of all: fetching asks for the same
+            # again and tells it then. RuntimeError: the wheelhouse was closed meanwhile.
+            with suppress(HarnessError, OSError, ValueError, RuntimeError):
                 house.begin(foresee(job, shop.index))
 
         started = time.monotonic()

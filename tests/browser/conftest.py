@@ -19,9 +19,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playw
 
 from harness.archive.store import Store
 from harness.record import Record
+from tests.support.promise import lacks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = REPOSITORY / "results"
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -34,11 +36,8 @@ def chromium() -> str | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test that needs Chromium is skipped without one, or fails where one was promised."""
-    if item.get_closest_marker("browser") is None or chromium():
-        return
-    if os.environ.get("HARNESS_REQUIRE_BROWSER") == "1":
-        pytest.fail("there is no Chromium, and HARNESS_REQUIRE_BROWSER=1 says that there must be", pytrace=False)
-    pytest.skip("there is no Chromium")
+    if item.get_closest_marker("browser") is not None and not chromium():
+        lacks("there is no Chromium", promised_by="HARNESS_REQUIRE_BROWSER")
 
 
 def build(results: Path, place: Path) -> Path:
