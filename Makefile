@@ -9,7 +9,7 @@ PYTHON3 ?= python3
 # in a recipe would be run by the shell, and make would expand an exported one once more. $(value)
 # takes the text as it was typed; a variable that was not typed stays unset, whatever the environment has.
 VARIABLES := FRAMEWORK PYTHON VARIANT AS_OF ENGINE INSTALLER REPEATS MEMORY TIMEOUT IMPORT RESULTS RECORD TO \
-  LIMIT A B FORMAT
+  LIMIT A B FORMAT PLATFORM RELEASES PLATFORMS DEPS PRE ALL DOWNLOAD FORECAST EXAMPLES
 define pass
 ifeq ($$(origin $(1)),command line)
 override $(1) := $$(value $(1))
@@ -22,7 +22,7 @@ $(foreach variable,$(VARIABLES),$(eval $(call pass,$(variable))))
 
 .PHONY: help
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1#\2/p' $(MAKEFILE_LIST) | awk -F'#' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1#\2/p' $(MAKEFILE_LIST) | awk -F'#' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 $(BIN)/harness: requirements/run.txt pyproject.toml
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -47,6 +47,14 @@ $(BIN)/pytest: requirements/dev.txt $(BIN)/harness
 .PHONY: measure
 measure: $(BIN)/harness ## Measure: FRAMEWORK="torch==2.3.0 jax" [AS_OF= PYTHON= VARIANT= ENGINE= INSTALLER= REPEATS=]
 	@$(BIN)/harness measure --from-make
+
+.PHONY: forecast
+forecast: $(BIN)/harness ## Tell a weight without a download: FRAMEWORK=torch [RELEASES=1 DEPS=1 PLATFORMS=1 PLATFORM=]
+	@$(BIN)/harness forecast --from-make
+
+.PHONY: verify-forecast
+verify-forecast: $(BIN)/harness ## Hold a forecast against a record, file by file: RECORD=results/records/...
+	@$(BIN)/harness verify-forecast --from-make
 
 .PHONY: replay
 replay: $(BIN)/harness ## Install again from a record's lock, and compare: RECORD=results/records/...
@@ -103,6 +111,10 @@ test: $(BIN)/pytest ## Run all tests
 unit: $(BIN)/pytest ## Run the fast tests only
 	@$(BIN)/pytest tests/unit
 
+.PHONY: fuzz
+fuzz: $(BIN)/pytest ## Fuzz the reader of wheels' directories, and tell how many examples ran [EXAMPLES=200000]
+	@$(BIN)/pytest tests/unit/test_directory.py -m hypothesis --hypothesis-profile=fuzz --hypothesis-show-statistics
+
 .PHONY: check
 check: $(BIN)/pytest ## Lint, check formatting and types
 	@$(BIN)/ruff check .
@@ -115,8 +127,9 @@ format: $(BIN)/pytest ## Format the code
 	@$(BIN)/ruff format .
 
 .PHONY: schema
-schema: $(BIN)/harness ## Publish the record's JSON Schema
+schema: $(BIN)/harness ## Publish the JSON Schemas of records and forecasts
 	@$(BIN)/python -c 'import json; from harness.record import schema; print(json.dumps(schema(), indent=1))' > docs/record.schema.json
+	@$(BIN)/python -c 'import json; from harness.forecast import schema; print(json.dumps(schema(), indent=1))' > docs/forecast.schema.json
 
 .PHONY: bench
 bench: $(BIN)/harness ## Compare with `docker build` + `pip install` [FRAMEWORK=torch==2.3.0]
@@ -125,6 +138,10 @@ bench: $(BIN)/harness ## Compare with `docker build` + `pip install` [FRAMEWORK=
 .PHONY: bench-tables
 bench-tables: $(BIN)/harness ## Time the rebuild of 1,000, 10,000 and 100,000 records
 	@$(BIN)/python benchmarks/tables.py
+
+.PHONY: bench-forecast
+bench-forecast: $(BIN)/harness ## Time forecasts of a history, cold and cached [FRAMEWORK=torch]
+	@$(BIN)/python benchmarks/forecast.py
 
 .PHONY: lock
 lock: $(BIN)/pytest ## Refresh the pins in requirements/ and images/tools/

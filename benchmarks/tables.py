@@ -20,8 +20,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
+from harness.archive.incremental import SETTLING_SECONDS
 from harness.archive.store import Store
-from harness.archive.tables import SETTLING_SECONDS, rebuild
+from harness.archive.tables import rebuild
 from harness.job import iso_instant
 
 RECORDS = Path(__file__).resolve().parents[1] / "results" / "records"

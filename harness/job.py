@@ -19,7 +19,7 @@ from packaging.version import InvalidVersion, Version
 from harness.errors import InputError
 
 MAX_REQUEST_CHARS = 200
-PLATFORMS = ("linux_x86_64", "linux_aarch64")
+PLATFORMS = ("linux_x86_64", "linux_aarch64", "macos_arm64", "windows_x86_64")
 EXAMPLE = "for example torch==2.3.0"
 
 # PEP 508 names, ASCII only. https://packaging.python.org/en/latest/specifications/name-normalization/

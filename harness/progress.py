@@ -17,6 +17,9 @@ class Progress(Protocol):
     def transfer(self, received: int, total: int) -> None:
         """Bytes of the current download so far."""
 
+    def step(self, done: int, total: int) -> None:
+        """How many of the phase's parts are done."""
+
 
 class Silent:
     """Tells nobody."""
@@ -24,3 +27,4 @@ class Silent:
     def phase(self, name: str, detail: str = "") -> None: ...
     def note(self, text: str) -> None: ...
     def transfer(self, received: int, total: int) -> None: ...
+    def step(self, done: int, total: int) -> None: ...

@@ -141,6 +141,9 @@ class Ledger(Model):
     files: Count
     contested: Count
     """Files that two RECORDs claim; the first in alphabetical order has them."""
+    written: tuple[FileLine, ...] | None = None
+    """What the installer wrote itself, or may have altered: each RECORD, INSTALLER, REQUESTED and direct_url.json, and
+    the scripts. Null in records of harnesses that did not list them."""
 
 
 class ModuleLine(Model):

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from harness.engines import docker, venv
 from harness.engines.owner import Owners
@@ -28,6 +29,9 @@ from tests.support.promise import lacks
 PLATFORM = f"linux_{os.uname().machine}"
 HERE = Target((sys.version_info[0], sys.version_info[1]), PLATFORM)
 IN_CONTAINERS = Target((3, 11), PLATFORM)
+
+# `make fuzz`; each test runs for as many examples as it is told.
+settings.register_profile("fuzz", max_examples=int(os.environ.get("EXAMPLES") or 200_000), deadline=None)
 
 
 @cache
@@ -62,9 +66,9 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Owners(folder).enroll() as owner:
 
         def prepare(target: Target, engine: Engine) -> None:
-            for name in ("pip", "uv"):
+            for name, compiler in (("pip", engine), ("uv", None)):
                 toolbox.prepare(
-                    name, target, cache=folder, work=owner.folder, index=index, engine=engine, progress=Silent()
+                    name, target, cache=folder, work=owner.folder, index=index, engine=compiler, progress=Silent()
                 )
 
         prepare(HERE, venv.VenvEngine(owner))

@@ -1,4 +1,5 @@
-// The start page's table. It is complete without this script; DataTables adds sorting and a filter.
+// Tables that are sorted by their heads. They are complete without this script; DataTables adds sorting, and a filter
+// where `data-filter` says what a row is.
 "use strict";
 {
   // A row without a figure stands last, whichever way the column is sorted: nothing is not less than something.
@@ -10,16 +11,16 @@
   DataTable.ext.type.order["figure-desc"] = (a, b) => compare(a, b, -1);
 
   document.addEventListener("DOMContentLoaded", () => {
-    const table = document.getElementById("overview");
-    if (!table) return;
-    new DataTable(table, {
-      autoWidth: false,
-      columnDefs: [{ targets: ".number", type: "figure" }],
-      info: true,
-      language: { search: "Filter", info: "_TOTAL_ measurements", infoFiltered: "of _MAX_", infoEmpty: "none", zeroRecords: "No measurement matches." },
-      layout: { topStart: "info", topEnd: "search", bottomStart: null, bottomEnd: null },
-      order: [],
-      paging: false,
-    });
+    for (const table of document.querySelectorAll("table.sortable")) {
+      const row = table.dataset.filter;
+      new DataTable(table, {
+        autoWidth: false,
+        columnDefs: [{ targets: [".number", ".ordered"], type: "figure" }],
+        language: { search: "Filter", info: `_TOTAL_ ${row}s`, infoFiltered: "of _MAX_", infoEmpty: "none", zeroRecords: `No ${row} matches.`, emptyTable: "Nothing yet." },
+        layout: { topStart: row ? "info" : null, topEnd: row ? "search" : null, bottomStart: null, bottomEnd: null },
+        order: [],
+        paging: false,
+      });
+    }
   });
 }

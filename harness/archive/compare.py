@@ -1,12 +1,14 @@
-"""Compare records: a replay with what it replays, two records part by part, several side by side."""
+"""Compare: a replay with what it replays, two records or forecasts part by part, several records side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from harness.job import iso_instant
+from harness.archive.circumstances import Circumstance, circumstances
+from harness.archive.weighed import Weighed, figure_of, is_comparable, method, missing, shared_figures
+from harness.forecast import Forecast, ForecastWheel
 from harness.record import DistributionLine, Figures, LockedWheel, ModuleLine, Record
 
 EXACT = (
@@ -24,7 +26,9 @@ TIMES = tuple(name for name in Figures.model_fields if name.endswith("_seconds")
 MACHINE_BOUND = (*TIMES, "import_rss_bytes")
 """Figures that another machine changes by itself."""
 ATTRIBUTED = ("installed_bytes", "bytecode_bytes", "download_bytes")
-"""Figures that are sums over distributions."""
+"""Figures of records that are sums over distributions."""
+WEIGHED_ATTRIBUTED = ("unpacked_bytes", "download_bytes")
+"""The same where one of the two is a forecast."""
 SIDE_BY_SIDE = (
     "wheel_bytes",
     "distributions",
@@ -44,7 +48,7 @@ SIDE_BY_SIDE = (
 
 Value = float | int | None
 Change = Literal["added", "removed", "grown", "shrunk", "same size"]
-Found = TypeVar("Found", DistributionLine, LockedWheel)
+Found = TypeVar("Found", DistributionLine, LockedWheel | ForecastWheel)
 
 
 @dataclass(frozen=True)
@@ -85,31 +89,28 @@ def replay(before: Record, after: Record) -> Replay:
 
 @dataclass(frozen=True)
 class Share:
-    """What one distribution has of each attributed figure; zero where it is not there."""
+    """What one distribution has of each attributed figure."""
 
     version: str
-    installed_bytes: int
-    bytecode_bytes: int
-    download_bytes: int
-
-
-NOTHING = Share("", 0, 0, 0)
+    bytes: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One distribution that is not the same in both records."""
+    """One distribution that is not the same in both."""
 
     name: str
     before: Share | None
-    """None: it is not in the first record."""
+    """None: it is not in the first."""
     after: Share | None
-    """None: it is not in the second record."""
+    """None: it is not in the second."""
+    leading: str
+    """The figure by which it has grown or shrunk."""
 
     def difference(self, figure: str) -> int:
-        """What it adds to the difference of one of the `ATTRIBUTED` figures, in bytes."""
-        after, before = self.after or NOTHING, self.before or NOTHING
-        return int(getattr(after, figure)) - int(getattr(before, figure))
+        """What it adds to the difference of one of the attributed figures, in bytes; nothing where it is not there."""
+        before, after = (side.bytes[figure] if side else 0 for side in (self.before, self.after))
+        return after - before
 
     @property
     def change(self) -> Change:
@@ -117,13 +118,13 @@ class Part:
             return "added"
         if self.after is None:
             return "removed"
-        difference = self.difference("installed_bytes")
+        difference = self.difference(self.leading)
         return "grown" if difference > 0 else "shrunk" if difference < 0 else "same size"
 
 
 @dataclass(frozen=True)
 class Delta:
-    """One figure of two records."""
+    """One figure of two records or forecasts."""
 
     figure: str
     before: Value
@@ -139,15 +140,6 @@ class Delta:
 
 
 @dataclass(frozen=True)
-class Circumstance:
-    """Something other than the framework that differs, and could explain a difference."""
-
-    name: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
 class NewlyExpensive:
     """A module among the heaviest of the second import that was not among those of the first."""
 
@@ -160,19 +152,30 @@ class NewlyExpensive:
 
 @dataclass(frozen=True)
 class Difference:
-    """Everything that differs between two records."""
+    """Everything that differs between two records, two forecasts, or one of each."""
 
-    before: Record
-    after: Record
+    before: Weighed
+    after: Weighed
     deltas: tuple[Delta, ...]
+    attributed: tuple[str, ...]
+    """Figures that the parts are the difference of; the first of them leads."""
     parts: tuple[Part, ...]
-    """The largest change first. Empty where a ledger is missing or the methods differ."""
+    """The largest change first. Empty where nothing can be attributed: a ledger is missing, dependencies were not
+    weighed, or the methods differ."""
     circumstances: tuple[Circumstance, ...]
     modules: tuple[NewlyExpensive, ...]
 
     def delta(self, figure: str) -> Delta:
         (found,) = (one for one in self.deltas if one.figure == figure)
         return found
+
+    @property
+    def leading(self) -> str:
+        """The figure that says most of all that both have."""
+        if isinstance(self.before, Record) and isinstance(self.after, Record):
+            return ATTRIBUTED[0]
+        weights = (WEIGHED_ATTRIBUTED[0], "wheel_unpacked_bytes", "wheel_bytes")
+        return next((one for one in weights if self.delta(one).difference is not None), weights[0])
 
     def unattributed(self, figure: str) -> int | None:
         """What the parts leave of a figure's difference, in bytes: 0. None where there is no difference.
@@ -183,17 +186,17 @@ class Difference:
         return None if difference is None else int(difference) - sum(part.difference(figure) for part in self.parts)
 
 
-def diff(before: Record, after: Record) -> Difference:
-    """What changed from one record to another, attributed to distributions.
+def diff(before: Weighed, after: Weighed) -> Difference:
+    """What changed from one record or forecast to another, attributed to distributions.
 
     Figures of different method versions, and times of different machines, are shown and not subtracted.
     """
-    circumstances = tuple(_circumstances(before, after))
-    other_machine = [one.name for one in circumstances if one.name in ("engine", "CPU model")]
-    deltas = tuple(_delta(figure, before, after, other_machine) for figure in Figures.model_fields)
-    attributable = before.ledger is not None and after.ledger is not None and _same_method("sizes", before, after)
-    parts = _parts(before, after) if attributable else []
-    return Difference(before, after, deltas, tuple(parts), circumstances, tuple(_modules(before, after)))
+    others = tuple(circumstances(before, after))
+    other_machine = [one.name for one in others if one.name in ("engine", "CPU model")]
+    deltas = tuple(_delta(figure, before, after, other_machine) for figure in shared_figures(before, after))
+    attributed = _attributed(before, after)
+    parts = tuple(_parts(before, after, attributed)) if attributed else ()
+    return Difference(before, after, deltas, attributed, parts, others, tuple(_modules(before, after)))
 
 
 def family(figure: str) -> str:
@@ -216,17 +219,8 @@ def best(records: Sequence[Record], figure: str) -> tuple[int, ...]:
     return tuple(i for i, value in found.items() if value == min(found.values()))
 
 
-def missing(record: Record, figure: str) -> str:
-    """Why a record has no such figure."""
-    return record.absent.get(figure) or f"not measured by harness {record.environment.harness_version}"
-
-
-def _same_method(name: str, before: Record, after: Record) -> bool:
-    return before.methods.get(name) == after.methods.get(name)
-
-
-def _delta(figure: str, before: Record, after: Record, other_machine: Sequence[str]) -> Delta:
-    first, second = getattr(before.figures, figure), getattr(after.figures, figure)
+def _delta(figure: str, before: Weighed, after: Weighed, other_machine: Sequence[str]) -> Delta:
+    first, second = figure_of(before, figure), figure_of(after, figure)
     name = family(figure)
     why = ""
     if first is None or second is None:
@@ -236,37 +230,52 @@ def _delta(figure: str, before: Record, after: Record, other_machine: Sequence[s
         else:
             told = ((first, f"{first_why} (the first)"), (second, f"{second_why} (the second)"))
             why = "; ".join(reason for value, reason in told if value is None)
-    elif not _same_method(name, before, after):
-        versions = f"{before.methods.get(name, 'none')} and {after.methods.get(name, 'none')}"
+    elif not is_comparable(name, before, after):
+        versions = " and ".join(str(method(name, one) or "none") for one in (before, after))
         why = f"not comparable: method versions of {name} are {versions}"
     elif figure in MACHINE_BOUND and other_machine:
         why = f"not comparable: another {' and '.join(other_machine)}"
     return Delta(figure, first, second, why)
 
 
-def _parts(before: Record, after: Record) -> list[Part]:
-    first, second = _shares(before), _shares(after)
-    parts = [Part(name, first.get(name), second.get(name)) for name in sorted(first | second)]
+def _attributed(before: Weighed, after: Weighed) -> tuple[str, ...]:
+    """The figures whose difference can be told as a sum over distributions."""
+    both = (before, after)
+    if not is_comparable("sizes", before, after):
+        return ()
+    if isinstance(before, Record) and isinstance(after, Record):
+        return ATTRIBUTED if before.ledger is not None and after.ledger is not None else ()
+    told = all(wheel.unpacked_bytes is not None for one in both for wheel in one.wheels)
+    known = all(figure_of(one, figure) is not None for one in both for figure in WEIGHED_ATTRIBUTED)
+    return WEIGHED_ATTRIBUTED if told and known else ()
+
+
+def _parts(before: Weighed, after: Weighed, figures: Sequence[str]) -> list[Part]:
+    first, second = _shares(before, figures), _shares(after, figures)
+    parts = [Part(name, first.get(name), second.get(name), figures[0]) for name in sorted(first | second)]
     return sorted(
         (part for part in parts if part.before != part.after),
-        key=lambda part: (-abs(part.difference("installed_bytes")), part.name),
+        key=lambda part: (-abs(part.difference(part.leading)), part.name),
     )
 
 
-def _shares(record: Record) -> dict[str, Share]:
-    """Every distribution of a record; one that is locked and installs nothing counts too."""
-    lines = _by_name(record.ledger.distributions if record.ledger else ())
-    wheels = _by_name(record.wheels)
+def _shares(one: Weighed, figures: Sequence[str]) -> dict[str, Share]:
+    """Every distribution of a record or forecast; one that is locked and installs nothing counts too."""
+    ledger = one.ledger if isinstance(one, Record) and set(figures) == set(ATTRIBUTED) else None
+    listed: Sequence[LockedWheel | ForecastWheel] = one.wheels
+    lines, wheels = _by_name(ledger.distributions if ledger else ()), _by_name(listed)
     found = {}
     for name in lines.keys() | wheels.keys():
         installed, locked = lines.get(name, []), wheels.get(name, [])
-        versions = [one.version for one in locked] + [one.version for one in installed]
-        found[name] = Share(
-            version=", ".join(dict.fromkeys(filter(None, versions))),
-            installed_bytes=sum(one.bytes for one in installed),
-            bytecode_bytes=sum(one.bytecode_bytes for one in installed),
-            download_bytes=sum(one.bytes for one in locked),
-        )
+        versions = [each.version for each in locked] + [each.version for each in installed]
+        amounts = {
+            "installed_bytes": sum(each.bytes for each in installed),
+            "bytecode_bytes": sum(each.bytecode_bytes for each in installed),
+            "download_bytes": sum(each.bytes for each in locked),
+            "unpacked_bytes": sum(each.unpacked_bytes or 0 for each in locked),
+        }
+        version = ", ".join(dict.fromkeys(filter(None, versions)))
+        found[name] = Share(version, {figure: amounts[figure] for figure in figures})
     return found
 
 
@@ -277,36 +286,11 @@ def _by_name(lines: Iterable[Found]) -> dict[str, list[Found]]:
     return found
 
 
-CIRCUMSTANCES: tuple[tuple[str, Callable[[Record], object]], ...] = (
-    ("variant", lambda one: one.variant),
-    ("extras", lambda one: ", ".join(one.extras)),
-    ("platform", lambda one: one.platform),
-    ("import package", lambda one: one.import_package),
-    ("as of", lambda one: iso_instant(one.as_of)),
-    ("Python", lambda one: one.environment.python or one.python),
-    ("installer", lambda one: one.environment.installer or one.installer),
-    ("engine", lambda one: one.engine),
-    ("base image", lambda one: one.environment.image_digest),
-    ("CPU model", lambda one: one.environment.cpu_model),
-    ("CPU count", lambda one: one.environment.cpu_count),
-    ("kernel", lambda one: one.environment.kernel),
-    ("day of measurement", lambda one: one.measured_at.date()),
-    ("harness", lambda one: one.environment.harness_version),
-    ("methods", lambda one: " ".join(f"{name}:{version}" for name, version in sorted(one.methods.items()))),
-)
-"""What is told where it differs; most of it moves times, some of it sizes."""
-
-
-def _circumstances(before: Record, after: Record) -> Iterable[Circumstance]:
-    for name, read in CIRCUMSTANCES:
-        first, second = (str(read(one) or "unknown") for one in (before, after))
-        if first != second:
-            yield Circumstance(name, first, second)
-
-
-def _modules(before: Record, after: Record) -> Iterable[NewlyExpensive]:
+def _modules(before: Weighed, after: Weighed) -> Iterable[NewlyExpensive]:
     """Only the heaviest modules are recorded, so that one not among them is known to be lighter than the least."""
-    if before.import_tree is None or after.import_tree is None or not _same_method("times", before, after):
+    if isinstance(before, Forecast) or isinstance(after, Forecast) or not is_comparable("times", before, after):
+        return
+    if before.import_tree is None or after.import_tree is None:
         return
     first: tuple[ModuleLine, ...] = before.import_tree.by_own
     floor = min((line.microseconds for line in first), default=0)

@@ -1,60 +1,64 @@
 """`results/datapackage.json`: type, unit and meaning of every column. https://datapackage.org
 
-Nothing is defined here: a column is a field of the record, and its JSON Schema has its type and its meaning.
+Nothing is defined here: a column is a field of the record or of the forecast, and its JSON Schema has its type and its
+meaning.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from harness.record import schema
+from harness.archive.incremental import Table
 
-RENAMED = {"method_version": "methods"}
-"""Column -> field, where the names differ."""
 UNITS = {"_bytes": "bytes", "_seconds": "s"}
 """Suffix of a column -> its unit; a whole number without one of them is a count."""
+NO_QUANTITIES = ("method_version",)
+"""Whole numbers that count nothing."""
 TYPES = {"integer": "integer", "number": "number", "date-time": "datetime"}
 """Type or format in JSON Schema -> type in Table Schema; all else is text, lists and mappings too."""
 
 
-def fields(columns: Iterable[str]) -> list[dict[str, Any]]:
+def fields(table: Table[Any]) -> list[dict[str, Any]]:
     """Table Schema's field descriptors."""
-    known = _properties()
-    return [_field(column, known[RENAMED.get(column, column)]) for column in columns]
+    known = _properties(table)
+    return [_field(column, known[table.renamed.get(column, column)]) for column in table.columns]
 
 
 @cache  # measuring many frameworks rebuilds after each
-def to_json(columns: tuple[str, ...]) -> str:
-    """The data package of `footprint.csv` with these columns; the same text for ever."""
-    table = {
-        "name": "footprint",
-        "type": "table",
-        "path": "footprint.csv",
-        "title": "One row a measurement, oldest first; failed ones too",
-        "format": "csv",
-        "mediatype": "text/csv",
-        "encoding": "utf-8",
-        "dialect": {"delimiter": ",", "quoteChar": '"', "doubleQuote": True, "header": True},
-        "schema": {"fields": fields(columns), "missingValues": [""]},
-    }
+def to_json(tables: tuple[Table[Any], ...]) -> str:
+    """The data package of these tables; the same text for ever."""
     package = {
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
         "name": "footprint-harness-results",
         "title": "What ML runtimes cost: installer, disk, import",
-        "description": "Derived from the records in records/; do not edit. An empty cell is a figure that could not be "
-        "had: its record says why. A text that a spreadsheet would take for a formula has an apostrophe before it.",
-        "resources": [table],
+        "description": "Derived from the records in records/ and the forecasts in forecasts/; do not edit. An empty "
+        "cell is a figure that could not be had: a record says why, of a forecast its scope and its reason. A text "
+        "that a spreadsheet would take for a formula has an apostrophe before it.",
+        "resources": [_resource(table) for table in tables],
     }
     return json.dumps(package, indent=1) + "\n"
 
 
-def _properties() -> dict[str, dict[str, Any]]:
-    """Field -> its JSON Schema; where two models have one of the same name, the record's comes first."""
-    record = schema()
-    models = (record["$defs"]["Environment"], record["$defs"]["Figures"], record)
+def _resource(table: Table[Any]) -> dict[str, Any]:
+    return {
+        "name": table.name,
+        "type": "table",
+        "path": table.file,
+        "title": table.title,
+        "format": "csv",
+        "mediatype": "text/csv",
+        "encoding": "utf-8",
+        "dialect": {"delimiter": ",", "quoteChar": '"', "doubleQuote": True, "header": True},
+        "schema": {"fields": fields(table), "missingValues": [""]},
+    }
+
+
+def _properties(table: Table[Any]) -> dict[str, dict[str, Any]]:
+    """Field -> its JSON Schema; where two models have one of the same name, that of the value itself comes first."""
+    whole = table.schema()
+    models = (*(whole["$defs"][name] for name in table.models), whole)
     return {name: value for model in models for name, value in model["properties"].items()}
 
 
@@ -78,4 +82,4 @@ def _unit(column: str, kind: str) -> str | None:
     for suffix, unit in UNITS.items():
         if column.endswith(suffix):
             return unit
-    return "count" if kind == "integer" else None
+    return "count" if kind == "integer" and column not in NO_QUANTITIES else None

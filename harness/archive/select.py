@@ -1,33 +1,37 @@
-"""Choose among records: the newest of each job, the newest version of each framework, those of one request."""
+"""Choose among what is kept: the newest of each job, the newest version of each framework, those of one request."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from harness.archive.store import Store
+from harness.archive.store import Forecasts, Shelf, Store, Value, by_id, kind_at
+from harness.archive.weighed import Weighed, as_version, is_whole, told_at
 from harness.catalog import DEFAULT_VARIANT
 from harness.errors import InputError
-from harness.job import Request, parse_request
+from harness.forecast import Forecast
+from harness.job import Request, Target, parse_request
 from harness.record import Record
 
 Build = tuple[str, str, tuple[str, ...], str, str]
+Either = TypeVar("Either", Record, Forecast, Weighed)
+USUAL_TARGET = Target((3, 11))
+"""Whose forecast is meant where a request has those of many targets: the one that is measured unless told otherwise."""
 
 
-def build(record: Record) -> Build:
+def build(one: Weighed) -> Build:
     """What a user would call "the same thing, in another version": name, variant, extras, Python, platform."""
-    return record.framework, record.variant, record.extras, record.python, record.platform
+    return one.framework, one.variant, one.extras, one.python, one.platform
 
 
-def version_of(record: Record) -> Version:
+def version_of(one: Weighed) -> Version:
     """Its version, to sort by."""
-    try:
-        return Version(record.version)
-    except InvalidVersion:  # a record of a version that nobody could parse is older than all others
-        return Version("0.dev0")
+    return as_version(one.version)
 
 
 def newest_of_each_job(records: Iterable[Record]) -> list[Record]:
@@ -46,14 +50,22 @@ def current(records: Iterable[Record]) -> list[Record]:
     return sorted(found, key=build)
 
 
-def history(records: Iterable[Record], of: Build) -> list[Record]:
-    """One record a version of one build, oldest version first: the newest that is ok, where one is.
+def current_closures(forecasts: Iterable[Forecast]) -> list[Forecast]:
+    """Of every build the highest final version whose dependencies were weighed too, as of the last instant."""
+    whole = (one for one in forecasts if is_whole(one))
+    found = _last(whole, build, lambda one: (_release(one), one.as_of, one.forecast_at, one.record_id))
+    return sorted(found, key=build)
+
+
+def history(kept: Iterable[Either], of: Build) -> list[Either]:
+    """One a version of one build, oldest version first: the newest that is ok, where one is.
 
     An old version measured with today's dependencies may fail; that tells of today, not of the version.
     """
-    mine = (one for one in records if build(one) == of)
     found = _last(
-        mine, lambda one: one.version, lambda one: (one.status == "ok", one.as_of, one.measured_at, one.record_id)
+        (one for one in kept if build(one) == of),
+        lambda one: one.version,
+        lambda one: (one.status == "ok", one.as_of, told_at(one), one.record_id),
     )
     return sorted(found, key=version_of)
 
@@ -63,50 +75,96 @@ def as_of(records: Iterable[Record], instant: datetime) -> list[Record]:
     return newest_of_each_job(one for one in records if one.as_of == instant)
 
 
-def find(store: Store, name: str, records: Callable[[], Iterable[Record]]) -> Record:
-    """A record by its path or id, or the newest one of a request: `torch==2.3.0`; `torch` is its highest version.
+def find(shelf: Shelf[Value], name: str, kept: Callable[[], Iterable[Value]]) -> Value:
+    """One of a shelf by its path or id, or the newest one of a request: `torch==2.3.0`; `torch` is its highest version.
 
-    Among records of that version one that is ok is preferred, then the default variant, as in `measure`.
+    Among records of that version one that is ok is preferred, then the default variant, as in `measure`. Among
+    forecasts likewise, and then one of all that it needs, the default variant, and the target that is usual.
 
     Args:
-        records: reads all of them; called only for a request.
+        kept: reads all of them; called only for a request.
 
     Raises:
         InputError: there is none.
     """
-    if "/" in name or name.endswith(".json") or store.has(name):
-        return store.read(name)
+    if _is_address(name) or by_id(shelf.results, name):
+        return shelf.read(name)
     request = parse_request(name)
-    known = list(records())
+    known = list(kept())
     found = [one for one in known if _is_of(one, request)]
     if not found:
-        names = {one.framework for one in known}
-        near = [] if request.name in names else difflib.get_close_matches(request.name, names, n=1)
-        meant = f"did you mean {near[0]}? else " if near else ""
-        raise InputError(f"there is no record of {request}", tip=f"{meant}measure it: harness measure {request}")
+        raise _unknown(request, shelf.kind, known, f"{HOW[shelf.kind]} {request}")
     return max(found, key=_precedence)
 
 
-def _precedence(record: Record) -> tuple[Version, bool, bool, datetime, str]:
+def find_weighed(
+    results: Path, name: str, records: Callable[[], Iterable[Record]], forecasts: Callable[[], Iterable[Forecast]]
+) -> Weighed:
+    """A record or a forecast by its path or id; of a request what was measured, and a forecast only where nothing was.
+
+    Args:
+        records: reads all of them; called only for a request.
+        forecasts: likewise, and only where there is no record of it.
+
+    Raises:
+        InputError: there is neither.
+    """
+    path = Path(name) if _is_address(name) else by_id(results, name)
+    if path is not None:
+        return Forecasts(results).read(name) if kind_at(path) == "forecast" else Store(results).read(name)
+    request = parse_request(name)
+    known: list[Weighed] = []
+    sources: tuple[Callable[[], Iterable[Weighed]], ...] = (records, forecasts)
+    for kept in sources:
+        those = list(kept())
+        if found := [one for one in those if _is_of(one, request)]:
+            return max(found, key=_precedence)
+        known += those
+    raise _unknown(request, "record or forecast", known, f"{HOW['record']} {request}, or {HOW['forecast']} {request}")
+
+
+HOW = {"record": "measure it: harness measure", "forecast": "forecast it: harness forecast"}
+
+
+def _is_address(name: str) -> bool:
+    """Whether a name can only be meant as a path."""
+    return "/" in name or name.endswith(".json")
+
+
+def _unknown(request: Request, what: str, known: Sequence[Weighed], how: str) -> InputError:
+    names = {one.framework for one in known}
+    near = [] if request.name in names else difflib.get_close_matches(request.name, names, n=1)
+    meant = f"did you mean {near[0]}? else " if near else ""
+    return InputError(f"there is no {what} of {request}", tip=meant + how)
+
+
+def _precedence(one: Weighed) -> tuple[object, ...]:
     """The version first: a bare name must not fall back to an older version because the highest one failed."""
-    default = record.variant == DEFAULT_VARIANT
-    return version_of(record), record.status == "ok", default, record.measured_at, record.record_id
+    works, default = one.status == "ok", one.variant == DEFAULT_VARIANT
+    if isinstance(one, Record):
+        return version_of(one), works, default, one.measured_at, one.record_id
+    usual = (one.platform == USUAL_TARGET.platform, one.python == USUAL_TARGET.python_version)
+    return (_release(one), works, is_whole(one), default, *usual, one.as_of, one.forecast_at, one.record_id)
 
 
-def _is_of(record: Record, request: Request) -> bool:
+def _release(one: Forecast) -> tuple[bool, Version]:
+    """Final releases come after the others: a name without a version means one of them, and forecasts may have both."""
+    version = version_of(one)
+    return not version.is_prerelease, version
+
+
+def _is_of(one: Weighed, request: Request) -> bool:
     return (
-        record.framework == request.name
-        and record.extras == request.extras
-        and (request.version is None or version_of(record) == request.version)
+        one.framework == request.name
+        and one.extras == request.extras
+        and (request.version is None or version_of(one) == request.version)
     )
 
 
-def _last(
-    records: Iterable[Record], key: Callable[[Record], Hashable], order: Callable[[Record], object]
-) -> list[Record]:
-    """Of all records with the same key the one that is last by `order`."""
-    found: dict[Hashable, Record] = {}
-    for one in records:
+def _last(kept: Iterable[Either], key: Callable[[Either], Hashable], order: Callable[[Either], object]) -> list[Either]:
+    """Of all with the same key the one that is last by `order`."""
+    found: dict[Hashable, Either] = {}
+    for one in kept:
         of = key(one)
         if of not in found or order(found[of]) < order(one):  # type: ignore[operator]
             found[of] = one

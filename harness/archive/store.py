@@ -1,25 +1,41 @@
-"""The archive of records: one immutable JSON file each, `results/records/<framework>/<record_id>.json`."""
+"""The archive: one immutable JSON file each, `results/records/<framework>/<record_id>.json`, and forecasts likewise."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Generic, Literal, TypeVar
 
 from harness.errors import EnvironmentLacksError, InputError
+from harness.forecast import Forecast, parse_forecast
+from harness.job import compact_instant
 from harness.record import Record, parse_record
 
+Value = TypeVar("Value", Record, Forecast)
+Kind = Literal["record", "forecast"]
+KINDS: dict[Kind, str] = {"record": "footprint", "forecast": "forecast"}
+"""What is kept, in a folder of that name and an `s` -> what such a document has for its `stage`."""
+NOT_THIS: dict[Kind, str] = {
+    "record": "leave --forecast out: it takes forecasts only",
+    "forecast": "it was not measured: measure it, or ask harness diff or harness fits, which take forecasts",
+}
+"""What to do about a name that is one of this kind, where one of the other was wanted."""
 
-class Store:
-    """Records below one results folder."""
 
-    def __init__(self, results: Path) -> None:
+class Shelf(Generic[Value]):
+    """What is kept of one kind, below one results folder."""
+
+    def __init__(self, results: Path, kind: Kind, parse: Callable[..., Value]) -> None:
         self.results = results
-        self.folder = results / "records"
+        self.kind = kind
+        self.parse: Callable[..., Value] = parse
+        self.folder = results / f"{kind}s"
 
     def prepare(self) -> None:
-        """Say now, not after an hour of measuring, that a record could not be written.
+        """Say now, not after an hour of measuring, that nothing could be written.
 
         Raises:
             InputError: the folder is a file, a link loop, or cannot be written to.
@@ -35,58 +51,144 @@ class Store:
                 tip="free or fix it, or choose another with --results",
             ) from None
 
-    def add(self, record: Record) -> Path:
-        """Write a record under its own name, whole or not at all; an existing one is never replaced.
+    def add(self, value: Value) -> Path:
+        """Write one under its own name, whole or not at all; an existing one is never replaced.
 
         Raises:
             EnvironmentLacksError: it cannot be written.
         """
-        folder = self.folder / record.framework
-        path = folder / f"{record.record_id}.json"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            fd, beside = tempfile.mkstemp(prefix=".record-", dir=folder)
-            try:
-                with os.fdopen(fd, "w", encoding="utf-8") as file:
-                    file.write(record.to_json())
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.chmod(beside, 0o644)
-                os.link(beside, path)  # fails where the name is taken, as a rename would not
-            finally:
-                os.unlink(beside)
-        except OSError as error:
-            raise EnvironmentLacksError(f"the record cannot be written to {path}: {error.strerror}") from error
-        return path
+        return self._write(value, _link)  # which fails where the name is taken, as a rename would not
 
     def has(self, record_id: str) -> bool:
-        """Whether there is a record of that id."""
+        """Whether there is one of that id."""
         return any(self.folder.glob(f"*/{glob_escape(record_id)}.json"))
 
-    def read(self, name: str) -> Record:
-        """One record, by its path or its id.
+    def read(self, name: str) -> Value:
+        """One of them, by its path or its id.
 
         Raises:
-            InputError: there is none, or it is not valid.
+            InputError: there is none, it is of another kind, or it is not valid.
         """
-        path = Path(name)
-        if not path.is_file():
-            found = sorted(self.folder.glob(f"*/{glob_escape(name)}.json"))
-            if not found:
-                raise InputError(f"there is no record {name!r}", tip=f"give a path, or an id from {self.folder}")
-            path = found[0]
-        return parse_record(path.read_bytes(), name=str(path))
+        path = Path(name) if Path(name).is_file() else by_id(self.results, name)
+        if path is None:
+            raise InputError(f"there is no {self.kind} {name!r}", tip=f"give a path, or an id from {self.folder}")
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from None
+        kind = kind_of(text)
+        if kind is not None and kind != self.kind:
+            raise InputError(f"{path.name} is a {kind}, not a {self.kind}", tip=NOT_THIS[kind])
+        return self.parse(text, name=str(path))
 
-    def all(self, torn: Callable[[Path, str], None]) -> Iterator[Record]:
-        """Every valid record, in order of their names; an invalid one is told to `torn` and left alone."""
+    def all(self, torn: Callable[[Path, str], None]) -> Iterator[Value]:
+        """Every valid one, in order of their names; an invalid one is told to `torn` and left alone."""
         for path in sorted(self.folder.glob("*/*.json")):
             try:
-                yield parse_record(path.read_bytes(), name="it")
+                yield self.parse(path.read_bytes(), name="it")
             except InputError as error:
                 torn(path, error.message)
             except OSError as error:
                 torn(path, f"it cannot be read: {error.strerror}")
 
+    def _place(self, value: Value) -> Path:
+        return self.folder / value.framework / f"{value.record_id}.json"
+
+    def _write(self, value: Value, put: Callable[[str, Path], None]) -> Path:
+        path = self._place(value)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fd, beside = tempfile.mkstemp(prefix=f".{self.kind}-", dir=path.parent)
+            try:
+                with os.fdopen(fd, "w", encoding="utf-8") as file:
+                    file.write(value.to_json())
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.chmod(beside, 0o644)
+                put(beside, path)
+            except BaseException:
+                os.unlink(beside)
+                raise
+        except OSError as error:
+            raise EnvironmentLacksError(f"the {self.kind} cannot be written to {path}: {error.strerror}") from error
+        return path
+
+
+class Store(Shelf[Record]):
+    """Records: what was measured."""
+
+    def __init__(self, results: Path) -> None:
+        super().__init__(results, "record", parse_record)
+
+
+class Forecasts(Shelf[Forecast]):
+    """Forecasts: what an index told. Never among the records."""
+
+    def __init__(self, results: Path) -> None:
+        super().__init__(results, "forecast", parse_forecast)
+
+    def add(self, value: Forecast) -> Path:
+        """Keep an `identified` forecast. One that is there already stays as it is: the same id has the same content,
+        first told at an earlier time. Only one that is torn is put right.
+
+        Raises:
+            EnvironmentLacksError: it cannot be written.
+        """
+        path = self._place(value)
+        try:
+            self.parse(path.read_bytes(), name="it")
+        except (OSError, InputError):
+            return self._write(value, os.replace)
+        return path
+
+
+def identified(forecast: Forecast) -> Forecast:
+    """The forecast with its id: what was asked, and the start of the sha256 of what was told."""
+    extras = "".join(f"+{extra}" for extra in forecast.extras)
+    parts = (
+        f"{forecast.framework}{extras}",
+        forecast.version,
+        f"cp{forecast.python.replace('.', '')}",
+        forecast.platform,
+        forecast.variant,
+        compact_instant(forecast.as_of),
+        forecast.scope,
+        forecast.content_sha256[:12],
+    )
+    # a file's name: the letters of names and versions (`2.3.0+cpu`, `1!2.0`), and nothing that a path is made of
+    return forecast.model_copy(update={"record_id": re.sub(r"[^A-Za-z0-9._+!-]", "_", "-".join(parts))})
+
+
+def by_id(results: Path, record_id: str) -> Path | None:
+    """Where a record or a forecast of that id is."""
+    found = (path for kind in KINDS for path in sorted((results / f"{kind}s").glob(f"*/{glob_escape(record_id)}.json")))
+    return next(found, None)
+
+
+def kind_at(path: Path) -> Kind | None:
+    """What a file says that it holds; None where it does not say, or cannot be read."""
+    try:
+        return kind_of(path.read_bytes())
+    except (OSError, ValueError):  # ValueError: no name that a file could have
+        return None
+
+
+def kind_of(text: bytes) -> Kind | None:
+    """What a document says that it is; None where it does not say."""
+    from pydantic_core import from_json
+
+    try:
+        raw = from_json(text)
+    except (ValueError, TypeError):
+        return None
+    stage = raw.get("stage") if isinstance(raw, dict) else None
+    return next((kind for kind, known in KINDS.items() if known == stage), None)
+
 
 def glob_escape(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _link(beside: str, path: Path) -> None:
+    os.link(beside, path)
+    os.unlink(beside)

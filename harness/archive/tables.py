@@ -1,33 +1,25 @@
-"""`results/footprint.csv`: one row a record, oldest first, derived from the records alone.
+"""The tables: `results/footprint.csv`, one row a record, and `results/forecast.csv`, one row a forecast.
 
-A rebuild reads new records only. Of each row, in the table's order, `.footprint.index` remembers the record's file
-and the stamp that the file had; a row whose file still has it is taken over from the table as it is. The index is a
-cache: it can be deleted at any time, and is believed only if it is whole, written by this very code, and of the very
-table beside it. In any other case all records are read.
+Each is derived from its shelf alone, offline, and together they are described by `results/datapackage.json`.
 """
 
 from __future__ import annotations
 
-import csv
 import fcntl
-import hashlib
-import heapq
-import io
-import json
-import os
-import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any
 
-from harness.archive import datapackage
-from harness.archive.store import Store
-from harness.errors import EnvironmentLacksError, InputError
+from harness import forecast, record
+from harness.archive import datapackage, incremental
+from harness.archive.incremental import Table
+from harness.archive.store import Forecasts, Shelf, Store, Value
+from harness.archive.weighed import as_version
+from harness.errors import EnvironmentLacksError
+from harness.forecast import Forecast, ForecastFigures
 from harness.job import iso_instant
-from harness.record import Figures, Record, parse_record
+from harness.record import Figures, Record
 
 KEYS = (
     "record_id",
@@ -49,25 +41,48 @@ KEYS = (
 FIGURES = tuple(Figures.model_fields)
 ENVIRONMENT = ("lock_sha256", "image_digest", "cpu_model", "kernel", "harness_version", "method_version")
 COLUMNS = KEYS + FIGURES + ENVIRONMENT
-HEADER = ",".join(COLUMNS) + "\n"
 
-SETTLING_SECONDS = 0.05
-"""A file that changed so shortly before it was read could change again within one tick of its file system's clock,
-and show the same stamp. https://git-scm.com/docs/racy-git"""
+FORECAST_KEYS = (
+    "record_id",
+    "forecast_at",
+    "framework",
+    "version",
+    "variant",
+    "extras",
+    "python",
+    "platform",
+    "as_of",
+    "scope",
+    "uploaded_at",
+    "status",
+    "phase",
+    "reason",
+)
+FORECAST_FIGURES = tuple(ForecastFigures.model_fields)
+FORECAST_ORIGIN = ("lock_sha256", "resolver", "harness_version", "method_version")
+FORECAST_COLUMNS = FORECAST_KEYS + FORECAST_FIGURES + FORECAST_ORIGIN
 
-Source = tuple[str, str, str, str]
-"""What the index remembers of a row: `Row` without its line."""
+
+def row(one: Record) -> dict[str, str]:
+    """A record as text; a figure that is null is an empty cell."""
+    cells: dict[str, object] = {name: getattr(one, name) for name in KEYS}
+    cells |= {"measured_at": iso_instant(one.measured_at), "as_of": iso_instant(one.as_of)}
+    cells["extras"] = " ".join(one.extras)
+    cells |= {name: getattr(one.figures, name) for name in FIGURES}
+    cells["lock_sha256"] = one.lock_sha256
+    cells |= {name: getattr(one.environment, name) for name in ENVIRONMENT[1:-1]}
+    cells["method_version"] = " ".join(f"{name}:{version}" for name, version in sorted(one.methods.items()))
+    return {name: _cell(value) for name, value in cells.items()}
 
 
-def row(record: Record) -> dict[str, str]:
-    """One record as text; a figure that is null is an empty cell."""
-    cells: dict[str, object] = {name: getattr(record, name) for name in KEYS}
-    cells |= {"measured_at": iso_instant(record.measured_at), "as_of": iso_instant(record.as_of)}
-    cells["extras"] = " ".join(record.extras)
-    cells |= {name: getattr(record.figures, name) for name in FIGURES}
-    cells["lock_sha256"] = record.lock_sha256
-    cells |= {name: getattr(record.environment, name) for name in ENVIRONMENT[1:-1]}
-    cells["method_version"] = " ".join(f"{name}:{version}" for name, version in sorted(record.methods.items()))
+def forecast_row(one: Forecast) -> dict[str, str]:
+    """A forecast as text; a figure that is null is an empty cell."""
+    cells: dict[str, object] = {name: getattr(one, name) for name in FORECAST_KEYS}
+    cells |= {"forecast_at": iso_instant(one.forecast_at), "as_of": iso_instant(one.as_of)}
+    cells["uploaded_at"] = iso_instant(one.uploaded_at) if one.uploaded_at else None
+    cells["extras"] = " ".join(one.extras)
+    cells |= {name: getattr(one.figures, name) for name in FORECAST_FIGURES}
+    cells |= {name: getattr(one, name) for name in FORECAST_ORIGIN}
     return {name: _cell(value) for name, value in cells.items()}
 
 
@@ -80,27 +95,44 @@ def _cell(value: object) -> str:
     return escaped.replace("\r", " ").replace("\n", " ")
 
 
-class Row(NamedTuple):
-    """A line of the table and where it came from. Rows sort as the table does, whatever their files are called."""
-
-    measured_at: str
-    record_id: str
-    line: str
-    name: str
-    """The record's file, relative to the folder of records."""
-    stamp: str
-    """How the file looked before it was read; empty where that cannot be relied upon."""
+def _forecast_key(one: Forecast) -> tuple[str, ...]:
+    what = (one.framework, one.variant, " ".join(one.extras), one.python, one.platform, one.scope, one.version)
+    return (*what, iso_instant(one.as_of), one.record_id)
 
 
-def _row(record: Record, name: str = "", stamp: str = "") -> Row:
-    out, cells = io.StringIO(), row(record)
-    csv.DictWriter(out, COLUMNS, lineterminator="\n").writerow(cells)
-    return Row(cells["measured_at"], record.record_id, out.getvalue(), name, stamp)
+def _forecast_place(key: Sequence[str]) -> tuple[Any, ...]:
+    framework, variant, extras, python, platform, scope, version, *rest = key
+    return (framework, variant, extras, as_version(python), platform, scope, as_version(version), *rest)
+
+
+FOOTPRINT: Table[Record] = Table(
+    name="footprint",
+    title="One row a measurement, oldest first; failed ones too",
+    columns=COLUMNS,
+    row=row,
+    key=lambda one: (iso_instant(one.measured_at), one.record_id),
+    place=tuple,
+    schema=record.schema,
+    models=("Environment", "Figures"),
+    renamed={"method_version": "methods"},
+)
+FORECAST: Table[Forecast] = Table(
+    name="forecast",
+    title="One row a forecast, by build and version; told by the package index, not measured",
+    columns=FORECAST_COLUMNS,
+    row=forecast_row,
+    key=_forecast_key,
+    place=_forecast_place,
+    schema=forecast.schema,
+    models=("ForecastFigures",),
+    renamed={},
+)
+TABLES: tuple[Table[Any], ...] = (FOOTPRINT, FORECAST)
 
 
 def to_csv(records: Iterable[Record]) -> str:
     """Records as CSV, oldest first."""
-    return HEADER + "".join(one.line for one in sorted(map(_row, records)))
+    return incremental.to_csv(FOOTPRINT, records)
 
 
 def rebuild(store: Store, torn: Callable[[Path, str], None]) -> Path:
@@ -114,126 +146,56 @@ def rebuild(store: Store, torn: Callable[[Path, str], None]) -> Path:
     Raises:
         EnvironmentLacksError: the results folder cannot be read or written.
     """
-    path = store.results / "footprint.csv"
-    try:
-        with (store.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            _describe(store.results / "datapackage.json")
-            _update(store.folder, path, store.results / ".footprint.index", torn)
-    except OSError as error:
-        raise EnvironmentLacksError(f"the tables in {store.results} cannot be rebuilt: {error}") from error
-    return path
+    return _rebuild(FOOTPRINT, store, torn)
 
 
-def _describe(path: Path) -> None:
-    text = datapackage.to_json(COLUMNS)
-    if not path.exists() or path.read_bytes() != text.encode():
-        with _replacing(path) as file:
-            file.write(text)
+def rebuild_forecasts(shelf: Forecasts, torn: Callable[[Path, str], None]) -> Path:
+    """Bring `forecast.csv` and `datapackage.json` up to date, as `rebuild` does with records.
+
+    Raises:
+        EnvironmentLacksError: the results folder cannot be read or written.
+    """
+    return _rebuild(FORECAST, shelf, torn)
 
 
-def _update(records: Path, path: Path, index: Path, torn: Callable[[Path, str], None]) -> None:
-    stamps = _stamps(records)
-    remembered = _recall(index, path)
-    known = {name for *_, name, stamp in remembered or () if stamp and stamps.get(name) == stamp}
-    new = sorted(_read(records, {name: stamps[name] for name in stamps.keys() - known}, torn))
-    if remembered is not None and not new and len(known) == len(remembered):
-        return
-    kept = _kept(path, remembered or [], known)
-    digest, rows = hashlib.sha256(HEADER.encode()), []
-    with _replacing(path) as table:
-        table.write(HEADER)
-        for measured_at, record_id, line, name, stamp in heapq.merge(kept, new):
-            table.write(line)
-            digest.update(line.encode())
-            rows.append((measured_at, record_id, name, stamp))
-    body = json.dumps({"table": digest.hexdigest(), "rows": rows})
-    with _replacing(index) as file:
-        file.write(f"{_seal(body)}\n{body}")
+def rebuild_all(results: Path, torn: Mapping[str, Callable[[Path, str], None]]) -> list[Path]:
+    """Bring every table up to date; that of forecasts only where there are or were any.
 
+    Args:
+        torn: kind -> what is told of each file that is not one.
 
-def _stamps(records: Path) -> dict[str, str]:
-    """What tells an unchanged file: record's file -> stamp."""
-    settled = time.time_ns() - int(SETTLING_SECONDS * 1e9)
-    found: dict[str, str] = {}
-    with os.scandir(records) as folders:
-        for folder in folders:
-            if folder.is_dir():
-                with os.scandir(folder) as files:
-                    named = (file for file in files if file.name.endswith(".json"))
-                    found |= {f"{folder.name}/{file.name}": _stamp(file, settled) for file in named}
+    Raises:
+        EnvironmentLacksError: the results folder cannot be read or written.
+    """
+    shelf = Forecasts(results)
+    found = [rebuild(Store(results), torn["record"])]
+    if shelf.folder.exists() or (results / FORECAST.file).exists():
+        found.append(rebuild_forecasts(shelf, torn["forecast"]))
     return found
 
 
-def _stamp(entry: os.DirEntry[str], settled: int) -> str:
-    """Empty where the file cannot be looked at, or changed after `settled` (nanoseconds)."""
+def _rebuild(table: Table[Value], shelf: Shelf[Value], torn: Callable[[Path, str], None]) -> Path:
     try:
-        seen = entry.stat()
-    except OSError:  # removed a moment ago, or a link to nowhere: reading it will tell
-        return ""
-    # ctime tells of changes that keep size and mtime, as `cp -p` and `touch -r` do
-    return "" if seen.st_ctime_ns > settled else f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}"
-
-
-def _read(records: Path, stamps: Mapping[str, str], torn: Callable[[Path, str], None]) -> Iterator[Row]:
-    for name in sorted(stamps):
-        path = records / name
-        try:
-            yield _row(parse_record(path.read_bytes(), name="it"), name, stamps[name])
-        except InputError as error:
-            torn(path, error.message)
-        except OSError as error:
-            torn(path, f"it cannot be read: {error.strerror}")
-
-
-def _kept(path: Path, remembered: Sequence[Source], known: Set[str]) -> Iterator[Row]:
-    """The rows of the present table whose records are as they were."""
-    if not known:
-        return
-    with path.open(encoding="utf-8", newline="\n") as table:
-        next(table)
-        for (measured_at, record_id, name, stamp), line in zip(remembered, table, strict=True):
-            if name in known:
-                yield Row(measured_at, record_id, line, name, stamp)
-
-
-def _recall(index: Path, path: Path) -> list[Source] | None:
-    """Where each row of the table came from; None where the index or the table is not what was written."""
-    try:
-        seal, _, body = index.read_text(encoding="utf-8").partition("\n")
-        if seal != _seal(body):
-            return None
-        content = json.loads(body)
-        with path.open("rb") as table:
-            if hashlib.file_digest(table, "sha256").hexdigest() != content["table"]:
-                return None
-    except (OSError, ValueError):
-        return None
-    rows: list[Source] = content["rows"]
-    return rows
-
-
-def _seal(body: str) -> str:
-    return hashlib.sha256(_code() + body.encode()).hexdigest()
-
-
-@cache
-def _code() -> bytes:
-    """Digests of the code that decides what a row is: another version's rows are not taken over."""
-    package = Path(__file__).parents[1]
-    sources = ("errors.py", "job.py", "record.py", "archive/tables.py")
-    return b"".join(hashlib.sha256((package / name).read_bytes()).digest() for name in sources)
+        with _taking_turns(shelf.results):
+            incremental.update(table, shelf, torn)
+            _describe(shelf.results)
+    except OSError as error:
+        raise EnvironmentLacksError(f"the tables in {shelf.results} cannot be rebuilt: {error}") from error
+    return shelf.results / table.file
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """Write a file beside `path`, and put it there once it is whole."""
-    fd, beside = tempfile.mkstemp(prefix=".footprint-", dir=path.parent)
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
-            yield file
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
+def _taking_turns(results: Path) -> Iterator[None]:
+    """One writer at a time, of any table: they share a description."""
+    with (results / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _describe(results: Path) -> None:
+    """Describe the tables that there are: whoever makes no forecasts has no table of them."""
+    path = results / "datapackage.json"
+    text = datapackage.to_json(tuple(table for table in TABLES if (results / table.file).exists()))
+    if not path.exists() or path.read_bytes() != text.encode():
+        with incremental.replacing(path) as file:
+            file.write(text)

@@ -1,4 +1,4 @@
-"""Questions that records answer: diff, fits, show, compare. Needs neither an engine nor a network."""
+"""Questions that records and forecasts answer: diff, fits, show, compare. Needs neither an engine nor a network."""
 
 from __future__ import annotations
 
@@ -12,59 +12,92 @@ from typing import Any
 import click
 
 from harness.archive import budgets, compare, select, tables
-from harness.archive.store import Store
-from harness.cli import pages
+from harness.archive.store import Forecasts, Store
+from harness.archive.weighed import Weighed
+from harness.cli.pages import comparison
+from harness.cli.pages import diff as diff_page
+from harness.cli.pages import fits as fits_page
+from harness.cli.pages import show as show_page
 from harness.cli.render import Page
 from harness.errors import InputError
+from harness.forecast import Forecast
 from harness.job import iso_instant, parse_choice
 from harness.record import Record
 
 FORMATS = ("table", "markdown", "csv", "json")
 
 
-class Records:
-    """The records of one results folder; all of them are read once, and only when a request is asked for."""
+class Archive:
+    """What one results folder keeps; all of a kind is read once, and only when a request is asked for."""
 
     def __init__(self, results: str, *, quiet: bool) -> None:
         self._store = Store(Path(results))
+        self._forecasts = Forecasts(Path(results))
         self._quiet = quiet
 
     @cached_property
-    def all(self) -> list[Record]:
-        return list(self._store.all(self._torn))
+    def records(self) -> list[Record]:
+        return list(self._store.all(lambda path, why: self._torn("record", path, why)))
 
-    def find(self, name: str) -> Record:
-        return select.find(self._store, name, lambda: self.all)
+    @cached_property
+    def forecasts(self) -> list[Forecast]:
+        return list(self._forecasts.all(lambda path, why: self._torn("forecast", path, why)))
 
-    def chosen(self, names: Sequence[str]) -> list[Record]:
-        """Those that are named, each once; none named: all current builds.
+    def record(self, name: str) -> Record:
+        return select.find(self._store, name, lambda: self.records)
+
+    def weighed(self, name: str, *, forecast: bool) -> Weighed:
+        """A record or else a forecast, or forecasts only."""
+        if forecast:
+            return select.find(self._forecasts, name, lambda: self.forecasts)
+        return select.find_weighed(self._store.results, name, lambda: self.records, lambda: self.forecasts)
+
+    def current(self) -> list[Record]:
+        """The records of all current builds.
 
         Raises:
-            InputError: one has no record, or there is none at all.
+            InputError: there is none at all.
         """
-        if names:
-            return list({one.record_id: one for one in map(self.find, names)}.values())
-        if not self.all:
-            raise InputError(
-                f"there is no record in {self._store.folder}", tip="measure something: harness measure torch"
-            )
-        return select.current(self.all)
+        if not self.records:
+            tip = "measure something: harness measure torch"
+            if self._forecasts.folder.exists():
+                tip += "; to take forecasts, add --forecast to diff or fits"
+            raise InputError(f"there is no record in {self._store.folder}", tip=tip)
+        return select.current(self.records)
 
-    def _torn(self, path: Path, why: str) -> None:
+    def current_closures(self) -> list[Forecast]:
+        """The forecasts of all current builds with what they need.
+
+        Raises:
+            InputError: there is none at all.
+        """
+        found = select.current_closures(self.forecasts)
+        if not found:
+            tip = "make one: harness forecast torch"
+            raise InputError(f"there is no forecast with dependencies in {self._forecasts.folder}", tip=tip)
+        return found
+
+    def _torn(self, kind: str, path: Path, why: str) -> None:
         if not self._quiet:
-            click.echo(f"left out, not a valid record: {path.name}: {why}", err=True)
+            click.echo(f"left out, not a valid {kind}: {path.name}: {why}", err=True)
 
 
-def diff(before: str | None, after: str | None, results: str, as_json: bool, quiet: bool) -> int:
-    """What changed between two records."""
+def diff(
+    before: str | None, after: str | None, results: str, as_json: bool, quiet: bool, forecast: bool = False
+) -> int:
+    """What changed between two records or forecasts.
+
+    Args:
+        forecast: take forecasts only.
+    """
     if not before or not after:
         raise InputError("two records are compared", tip="for example: harness diff torch==2.3.0 torch")
-    records = Records(results, quiet=quiet)
-    found = compare.diff(records.find(before), records.find(after))
+    archive = Archive(results, quiet=quiet)
+    found = compare.diff(archive.weighed(before, forecast=forecast), archive.weighed(after, forecast=forecast))
     if as_json:
         _print_json(_difference(found))
     else:
-        pages.difference(found, Page())
+        diff_page.difference(found, Page())
     return 0
 
 
@@ -73,58 +106,84 @@ def _difference(found: compare.Difference) -> dict[str, Any]:
         "before": _head(found.before),
         "after": _head(found.after),
         "figures": [asdict(one) | {"difference": one.difference} for one in found.deltas],
-        "distributions": [
-            asdict(one)
-            | {"change": one.change}
-            | {f"{figure}_difference": one.difference(figure) for figure in compare.ATTRIBUTED}
-            for one in found.parts
-        ],
+        "distributions": [_part(one, found.attributed) for one in found.parts],
         "circumstances": [asdict(one) for one in found.circumstances],
         "newly_expensive": [asdict(one) for one in found.modules],
     }
 
 
+def _part(one: compare.Part, attributed: Sequence[str]) -> dict[str, Any]:
+    sides = {
+        name: {"version": side.version, **side.bytes} if side else None
+        for name, side in (("before", one.before), ("after", one.after))
+    }
+    differences = {f"{figure}_difference": one.difference(figure) for figure in attributed}
+    return {"name": one.name, **sides, "change": one.change, **differences}
+
+
 def fits(
-    limit: str | None, frameworks: Sequence[str], of: str | None, listed: bool, results: str, as_json: bool, quiet: bool
+    limit: str | None,
+    frameworks: Sequence[str],
+    of: str | None,
+    listed: bool,
+    results: str,
+    as_json: bool,
+    quiet: bool,
+    forecast: bool = False,
 ) -> int:
-    """What fits; 3 where a named framework does not, 1 where that cannot be told of one."""
+    """What fits; 3 where a named framework does not, 1 where that cannot be told of one.
+
+    Args:
+        forecast: take forecasts only.
+    """
     known = budgets.load()
     if listed or limit is None:
         if as_json:
             _print_json({name: one.model_dump(mode="json") for name, one in known.items()})
         else:
-            pages.limits(known, Page())
+            fits_page.limits(known, Page())
         return 0
     asked = budgets.parse_limit(limit, known, of)
-    found = budgets.judge(Records(results, quiet=quiet).chosen(frameworks), asked)
+    found = budgets.judge(_asked(Archive(results, quiet=quiet), frameworks, forecast=forecast), asked)
     if as_json:
         verdicts = [
-            _head(one.record) | {name: value for name, value in vars(one).items() if name != "record"} for one in found
+            _head(one.weighed) | {name: value for name, value in vars(one).items() if name != "weighed"}
+            for one in found
         ]
         _print_json({"limit": asked.model_dump(mode="json"), "verdicts": verdicts})
     else:
-        pages.verdicts(found, asked, Page())
+        fits_page.verdicts(found, asked, Page())
     if not frameworks or all(one.fits for one in found):
         return 0
     return 3 if any(one.fits is False for one in found) else 1
+
+
+def _asked(archive: Archive, frameworks: Sequence[str], *, forecast: bool) -> Sequence[Weighed]:
+    """Those that are named, each once; none named: all current builds."""
+    if frameworks:
+        named = [archive.weighed(name, forecast=forecast) for name in frameworks]
+        return list({one.record_id: one for one in named}.values())
+    return archive.current_closures() if forecast else archive.current()
 
 
 def show(record: str | None, results: str, as_json: bool, quiet: bool) -> int:
     """One record as a page."""
     if not record:
         raise InputError("no record given", tip="name one by its path, its id, or what it measured: harness show torch")
-    found = Records(results, quiet=quiet).find(record)
+    found = Archive(results, quiet=quiet).record(record)
     if as_json:
         _print_json(found.model_dump(mode="json"))
     else:
-        pages.page(found, Page())
+        show_page.page(found, Page())
     return 0
 
 
 def compare_records(frameworks: Sequence[str], style: str, results: str, as_json: bool, quiet: bool) -> int:
-    """Several records side by side."""
+    """Several records side by side; none named: all current builds."""
     style = "json" if as_json else parse_choice(style, name="format", among=FORMATS)
-    found = Records(results, quiet=quiet).chosen(frameworks)
+    archive = Archive(results, quiet=quiet)
+    named = {one.record_id: one for one in map(archive.record, frameworks)}
+    found = list(named.values()) if frameworks else archive.current()
     if style == "json":
         best = {figure: [found[i].record_id for i in compare.best(found, figure)] for figure in compare.SIDE_BY_SIDE}
         listed = [
@@ -134,30 +193,19 @@ def compare_records(frameworks: Sequence[str], style: str, results: str, as_json
     elif style == "csv":
         click.echo(tables.to_csv(found), nl=False)
     elif style == "markdown":
-        click.echo(pages.markdown(found))
+        click.echo(comparison.markdown(found))
     else:
-        pages.comparison(found, Page())
+        comparison.comparison(found, Page())
     return 0
 
 
-def _head(record: Record) -> dict[str, Any]:
-    """Which record it is, and how it ended."""
-    names = (
-        "record_id",
-        "framework",
-        "version",
-        "variant",
-        "python",
-        "platform",
-        "engine",
-        "status",
-        "phase",
-        "reason",
-    )
-    return {name: getattr(record, name) for name in names} | {
-        "as_of": iso_instant(record.as_of),
-        "measured_at": iso_instant(record.measured_at),
-    }
+def _head(one: Weighed) -> dict[str, Any]:
+    """Which record or forecast it is, and how it ended."""
+    common = ("stage", "record_id", "framework", "version", "variant", "python", "platform")
+    own = ("scope",) if isinstance(one, Forecast) else ("engine",)
+    head = {name: getattr(one, name) for name in (*common, *own, "status", "phase", "reason")}
+    told = ("forecast_at", one.forecast_at) if isinstance(one, Forecast) else ("measured_at", one.measured_at)
+    return head | {"as_of": iso_instant(one.as_of), told[0]: iso_instant(told[1])}
 
 
 def _print_json(document: Any) -> None:

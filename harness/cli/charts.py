@@ -1,4 +1,4 @@
-"""`harness charts`: records in, pictures out."""
+"""`harness charts`: records and forecasts in, pictures out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.archive.store import Store
+from harness.archive.store import Forecasts, Store
 from harness.cli import progress as looks
 from harness.errors import EnvironmentLacksError, InputError
 
@@ -17,14 +17,18 @@ def charts(results: str, out: str | None, as_json: bool, quiet: bool) -> int:
 
     Raises:
         EnvironmentLacksError: what draws them is not installed.
-        InputError: there is no record, or no room to write.
+        InputError: there is neither a record nor a forecast, or no room to write.
     """
-    store = Store(Path(results))
+    store, shelf = Store(Path(results)), Forecasts(Path(results))
     folder = Path(out) if out is not None else store.results / "charts"
     with looks.choose(quiet=quiet) as shows:
         records = list(store.all(lambda path, why: shows.note(f"left out, not a valid record: {path.name}: {why}")))
-        if not records:
-            raise InputError(f"there is no record in {store.folder}", tip="measure something: harness measure torch")
+        forecasts = list(shelf.all(lambda path, why: shows.note(f"left out, no valid forecast: {path.name}: {why}")))
+        if not records and not forecasts:
+            raise InputError(
+                f"there is no record in {store.folder}, and no forecast beside it",
+                tip="measure something: harness measure torch, or forecast it: harness forecast torch --releases",
+            )
         try:
             from harness.report.charts import FORMATS, write_all
             from harness.report.drawing.style import THEMES
@@ -32,12 +36,13 @@ def charts(results: str, out: str | None, as_json: bool, quiet: bool) -> int:
             raise EnvironmentLacksError(
                 f"drawing charts needs {error.name}", tip="call `make charts`, or install footprint-harness[report]"
             ) from None
-        drawn = write_all(records, folder, progress=shows)
+        drawn = write_all(records, folder, forecasts=forecasts, progress=shows)
     if as_json:
         listed = [{"name": one.name, "title": one.title, "alt": one.alt, "framework": one.framework} for one in drawn]
         click.echo(json.dumps({"folder": str(folder), "charts": listed}, indent=1))
     else:
         for one in drawn:
             click.echo(f"{folder / one.name}-{{{','.join(theme.name for theme in THEMES)}}}.{{{','.join(FORMATS)}}}")
-        click.echo(f"{folder}: {len(drawn)} charts of {len(records)} records")
+        told = f", {len(forecasts)} forecasts" if forecasts else ""
+        click.echo(f"{folder}: {len(drawn)} charts of {len(records)} records{told}")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,16 +21,16 @@ from harness.archive.store import Store
 from harness.catalog import DEFAULT, Catalog, load
 from harness.cli import progress as looks
 from harness.cli import render
+from harness.cli.sources import DEFAULT_PYTHON, index_for
 from harness.engines.owner import Owners
 from harness.engines.sandbox import Engine, Limits
 from harness.errors import EnvironmentLacksError, InputError
-from harness.packages.index import Index, Reach, cache_folder
+from harness.packages.index import cache_folder
 from harness.packages.lock import LockStore
 from harness.packages.release import settle
 from harness.record import METHODS
 from harness.stages import footprint
 
-DEFAULT_PYTHON = (3, 11)
 ENGINES = ("docker", "venv")
 INSTALLERS = ("pip", "uv")
 
@@ -184,23 +184,6 @@ def show(records: Sequence[record.Record], *, as_json: bool) -> None:
         render.footprints(records, render.Page())
 
 
-def index_for(name: str | None, url: str | None) -> Index:
-    """The index that a variant's builds come from.
-
-    Raises:
-        InputError: the variant needs one that is not configured.
-    """
-    if name is not None:
-        variable = "HARNESS_INDEX_" + name.upper().replace("-", "_")
-        url = os.environ.get(variable)
-        if not url:
-            raise InputError(
-                f"this variant's wheels are on an index of their own, {name!r}",
-                tip=f"set {variable} to its address, as its project's installation page gives it",
-            )
-    return Index(Reach.from_environment(os.environ, url))
-
-
 def replay(
     record: str,
     engine: str | None,
@@ -318,9 +301,17 @@ def tables(results: str, as_json: bool, quiet: bool) -> int:
     store = Store(Path(results))
     store.prepare()
     with looks.choose(quiet=quiet) as shows:
+
+        def torn(kind: str) -> Callable[[Path, str], None]:
+            return lambda path, why: shows.note(f"left out, not a valid {kind}: {path.name}: {why}")
+
         shows.phase("tables", str(store.results))
-        house = House(cache_folder(), Catalog(), store, shows)
-        path = csv_tables.rebuild(store, house.warn_torn)
-    rows = sum(1 for _ in path.open()) - 1
-    click.echo(json.dumps({"path": str(path), "rows": rows}) if as_json else f"{path}: {rows} rows")
+        paths = csv_tables.rebuild_all(store.results, {kind: torn(kind) for kind in ("record", "forecast")})
+    rows = {path: sum(1 for _ in path.open()) - 1 for path in paths}
+    if as_json:
+        told = [{"path": str(path), "rows": count} for path, count in rows.items()]
+        click.echo(json.dumps(told[0] | {"tables": told}))  # the first is that of the records, as it ever was
+    else:
+        for path, count in rows.items():
+            click.echo(f"{path}: {count} rows")
     return 0

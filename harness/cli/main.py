@@ -32,7 +32,17 @@ MAKE_VARIABLES = {
     "B": "after",
     "FORMAT": "style",
     "TO": "to",
+    "PLATFORM": "platform",
+    "RELEASES": "releases",
+    "PLATFORMS": "matrix",
+    "DEPS": "with_deps",
+    "PRE": "pre",
+    "ALL": "every",
+    "DOWNLOAD": "allow_download",
+    "FORECAST": "forecast",
 }
+FLAGS = ("releases", "matrix", "with_deps", "pre", "every", "allow_download", "forecast")
+"""Those of them that are on or off."""
 
 
 def _from_make() -> dict[str, Any]:
@@ -45,7 +55,15 @@ def _from_make() -> dict[str, Any]:
     found: dict[str, Any] = {option: os.environ[name] for name, option in MAKE_VARIABLES.items() if name in os.environ}
     if "frameworks" in found:
         found["frameworks"] = tuple(split_requests(found["frameworks"]))
-    return found
+    return {option: _flag(option, value) if option in FLAGS else value for option, value in found.items()}
+
+
+def _flag(option: str, text: str) -> bool:
+    """What `make forecast RELEASES=1` means."""
+    if text not in ("1", "0", "yes", "no"):
+        (variable,) = (name for name, named in MAKE_VARIABLES.items() if named == option)
+        raise InputError(f"{variable} is {text[:60]!a}, which is neither yes nor no", tip=f"write {variable}=1")
+    return text in ("1", "yes")
 
 
 def results_option(command: Any) -> Any:
@@ -142,6 +160,59 @@ def replay(from_make: bool, **options: Any) -> None:
 
 
 @cli.command()
+@click.argument("frameworks", nargs=-1, metavar="[FRAMEWORK...]")
+@click.option("--python", metavar="3.X", help="CPython version, 3.9 to 3.14. Default: 3.11.")
+@click.option(
+    "--platform", metavar="NAME", help="linux_x86_64, linux_aarch64, macos_arm64 or windows_x86_64. Default: this one."
+)
+@click.option(
+    "--variant", default="pypi", show_default=True, metavar="NAME", help="Which build, see `harness catalog`."
+)
+@click.option("--as-of", metavar="DATE", help="Take part only in what was uploaded by the end of this day (UTC).")
+@click.option("--releases", is_flag=True, help="Every final release that has a wheel for the target.")
+@click.option("--with-deps", is_flag=True, help="Lock each release as of its upload day, and weigh all of it.")
+@click.option("--pre", is_flag=True, help="With --releases: pre-releases too.")
+@click.option("--all", "every", is_flag=True, help="With --releases: every framework of the catalog.")
+@click.option("--platforms", "matrix", is_flag=True, help="One version on every Python and platform.")
+@click.option("--allow-download", is_flag=True, help="Download wheels where the index answers no range requests.")
+@click.option("--from-make", is_flag=True, hidden=True)
+@reach_options
+@results_option
+@output_options
+def forecast(from_make: bool, **options: Any) -> None:
+    """Tell what a version weighs, from the index alone: nothing is downloaded or installed.
+
+    \b
+    harness forecast torch==2.3.0 --as-of 2024-04-25 --platform macos_arm64
+    harness forecast torch --releases --with-deps
+    harness forecast onnxruntime==1.17.1 --platforms
+    """
+    from harness.cli.forecast import forecast as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    sys.exit(run(**options))
+
+
+@cli.command("verify-forecast")
+@click.argument("record", metavar="RECORD", required=False)
+@click.option("--from-make", is_flag=True, hidden=True)
+@reach_options
+@results_option
+@output_options
+def verify_forecast(from_make: bool, **options: Any) -> None:
+    """Hold a forecast against a record, file by file.
+
+    RECORD is a path or a record's id. Exits with 3 where a byte is not accounted for.
+    """
+    from harness.cli.verify import verify_forecast as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    sys.exit(run(**options))
+
+
+@cli.command()
 @click.option("--python", metavar="3.X", multiple=True, help="Only this version; may be repeated.")
 @click.option("--source", metavar="NAME", help="registry or debian. Default: whichever works.")
 @click.option("--from-make", is_flag=True, hidden=True)
@@ -227,6 +298,7 @@ def publish(from_make: bool, **options: Any) -> None:
 @cli.command()
 @click.argument("before", metavar="A", required=False)
 @click.argument("after", metavar="B", required=False)
+@click.option("--forecast", is_flag=True, help="Take forecasts only. Default: where nothing was measured.")
 @click.option("--from-make", is_flag=True, hidden=True)
 @results_option
 @output_options
@@ -250,6 +322,7 @@ def diff(from_make: bool, **options: Any) -> None:
 @click.argument("frameworks", nargs=-1, metavar="[FRAMEWORK...]")
 @click.option("--of", metavar="WHAT", help="installed, installed-without-bytecode, download, image or wheel.")
 @click.option("--list", "listed", is_flag=True, help="List the named limits with their sources.")
+@click.option("--forecast", is_flag=True, help="Take forecasts only. Default: where nothing was measured.")
 @click.option("--from-make", is_flag=True, hidden=True)
 @results_option
 @output_options

@@ -10,12 +10,15 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+QUIET_SECONDS = 2.0
+"""Between two lines that count."""
+
 
 class Lines:
     """One line a phase, with the seconds since the start."""
 
     def __init__(self) -> None:
-        self._started = time.monotonic()
+        self._started = self._stepped = time.monotonic()
 
     def __enter__(self) -> Lines:
         return self
@@ -29,6 +32,13 @@ class Lines:
         print(f"           {text}", file=sys.stderr, flush=True)
 
     def transfer(self, received: int, total: int) -> None: ...
+
+    def step(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done < total and now - self._stepped < QUIET_SECONDS:
+            return
+        self._stepped = now
+        self.note(f"{done} of {total}")
 
 
 class Live:
@@ -76,6 +86,12 @@ class Live:
                 f"{rate / 1e6:,.0f} MB/s, {left:.0f} s left",
             )
 
+    def step(self, done: int, total: int) -> None:
+        if self._task is not None:
+            elapsed = time.monotonic() - self._started
+            left = f", {elapsed / done * (total - done):.0f} s left" if done else ""
+            self._bars.update(self._task, description=f"{self._name}  {done} of {total}{left}")
+
     def _end_phase(self, *, completed: bool) -> None:
         if self._task is None:
             return
@@ -90,6 +106,7 @@ class Live:
 class Quiet(Lines):
     def phase(self, name: str, detail: str = "") -> None: ...
     def note(self, text: str) -> None: ...
+    def step(self, done: int, total: int) -> None: ...
 
 
 def choose(*, quiet: bool) -> Lines | Live:

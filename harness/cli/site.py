@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from harness.archive.store import Store
+from harness.archive.store import Forecasts, Store
 from harness.cli import progress as looks
 from harness.errors import EnvironmentLacksError
+from harness.forecast import Forecast
 from harness.record import Record
 
 
@@ -29,24 +30,37 @@ def site(results: str, docs: str, as_json: bool, quiet: bool) -> int:
             f"drawing charts needs {error.name}", tip="call `make docs`, or install footprint-harness[report]"
         ) from None
 
-    store = Store(Path(results))
+    store, shelf = Store(Path(results)), Forecasts(Path(results))
     with looks.choose(quiet=quiet) as shows:
 
         def torn(path: Path, why: str) -> None:
-            shows.note(f"left out, not a valid record: {path.name}: {why}")
+            shows.note(f"left out, not valid: {path.name}: {why}")
 
-        def draw(records: Sequence[Record], folder: Path, link: Callable[[Record], str]) -> Sequence[Chart]:
-            return charts.write_all(records, folder, progress=shows, link=link)
+        def draw(
+            records: Sequence[Record], forecasts: Sequence[Forecast], folder: Path, link: Callable[[Record], str]
+        ) -> Sequence[Chart]:
+            return charts.write_all(records, folder, forecasts=forecasts, progress=shows, link=link)
 
         shows.phase("records", str(store.folder))
-        written = pages.write(store.all(torn), docs=Path(docs), results=store.results, draw=draw)
+        written = pages.write(
+            store.all(torn), forecasts=shelf.all(torn), docs=Path(docs), results=store.results, draw=draw
+        )
         for name in written.left_out:
             shows.note(f"left out, no name that a file may have: {name!a}")
     if as_json:
-        told = {"frameworks": written.frameworks, "records": written.records, "charts": written.charts}
+        told = {
+            "frameworks": written.frameworks,
+            "records": written.records,
+            "forecasts": written.forecasts,
+            "charts": written.charts,
+        }
         click.echo(json.dumps(told))
     else:
-        click.echo(f"{docs}: {written.records} records, {len(written.frameworks)} frameworks, {written.charts} charts")
+        forecasts = f"{written.forecasts} forecasts, " if written.forecasts else ""
+        click.echo(
+            f"{docs}: {written.records} records, {forecasts}{len(written.frameworks)} frameworks, "
+            f"{written.charts} charts"
+        )
     return 0
 
 

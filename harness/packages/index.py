@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import requests
@@ -29,7 +30,7 @@ from pypi_simple import (
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from harness.errors import IndexUnavailableError, InputError, MeasurementError, NotOnIndexError
+from harness.errors import IndexUnavailableError, InputError, MeasurementError, NotOnIndexError, UnsupportedError
 from harness.packages.wheel import is_sha256, is_wheel_filename
 
 ATTEMPTS = 4
@@ -126,7 +127,7 @@ class Index:
     def __init__(self, reach: Reach, *, read_seconds: float = READ_SECONDS) -> None:
         self.reach = reach
         self._timeout = (CONNECT_SECONDS, read_seconds)
-        session = requests.Session()
+        session = _Counting()
         session.trust_env = False  # nothing ambient: no netrc, no REQUESTS_* beyond what `reach` holds
         session.verify = str(reach.ca_bundle) if reach.ca_bundle else True
         session.proxies = _proxies(reach)
@@ -162,6 +163,20 @@ class Index:
             self._pages[name] = project
         return project
 
+    def find(self, filename: str, sha256: str) -> File:
+        """A wheel by its name and hash.
+
+        Raises:
+            IndexUnavailableError: the index no longer has it.
+        """
+        for file in self.project(parse_wheel_filename(filename)[0]).wheels:
+            if (file.filename, file.sha256) == (filename, sha256):
+                return file
+        raise IndexUnavailableError(
+            f"the index no longer has {filename} with sha256 {sha256[:12]}...",
+            tip="use an index that has it, or lock again with --relock",
+        )
+
     def _page(self, name: str) -> ProjectPage:
         """A page; one that came garbled or short is asked for again, which the adapter does not do."""
         for attempt in range(1, ATTEMPTS):
@@ -184,6 +199,59 @@ class Index:
             answer.raise_for_status()
             return answer.content
 
+    @property
+    def moved_bytes(self) -> int:
+        """What came over the wire so far, bodies only: pages, metadata, ranges and files."""
+        return self._session.moved_bytes
+
+    def read(self, file: File, start: int) -> bytes:
+        """The file from byte `start` to its end, by one range request.
+
+        Raises:
+            UnsupportedError: the index answers no range requests; nothing was downloaded.
+            MeasurementError: the file has not the size that its page tells.
+            IndexUnavailableError: it did not answer usefully, after retries.
+        """
+        return self.read_range(file, start, _size(file))
+
+    def read_range(self, file: File, start: int, stop: int) -> bytes:
+        """Bytes `start` to `stop`, the latter not included; raises as `read` does."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._range(file, start, stop)
+            except IndexUnavailableError as error:
+                # the adapter has asked again for whatever came before the body
+                if attempt == ATTEMPTS or not isinstance(error, _BrokeOffError):
+                    raise
+                time.sleep(BACKOFF_SECONDS * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def _range(self, file: File, start: int, stop: int) -> bytes:
+        headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
+        with _told(f"a part of {file.filename}"):
+            answer = self._session.get(file.url, headers=headers, stream=True, timeout=self._timeout)
+        with answer:  # a body that nobody reads is not fetched
+            if answer.status_code == 200:
+                raise UnsupportedError("no range requests")
+            told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.headers.get("Content-Range", ""))
+            if answer.status_code == 416 or (told and int(told[3]) != file.size):
+                raise MeasurementError(f"{file.filename} has not the {file.size:,} bytes that its page tells")
+            with _told(f"a part of {file.filename}"):
+                answer.raise_for_status()
+            if answer.status_code != 206 or told is None or (int(told[1]), int(told[2])) != (start, stop - 1):
+                raise UnsupportedError("no range requests: what answers one is not the part that was asked for")
+            try:
+                with _told(f"a part of {file.filename}"):
+                    # never more than what was asked for, whatever it announces
+                    data = b"".join(_at_most(answer.iter_content(2**20), stop - start))
+            except IndexUnavailableError as error:
+                raise _BrokeOffError(error.message, tip=error.tip) from error
+            finally:
+                self._session.count(answer)
+        if len(data) != stop - start:
+            raise _BrokeOffError(f"the index broke off, asked for a part of {file.filename}", tip="run the same again")
+        return data
+
     def download(self, file: File, sink: IO[bytes], arrived: Callable[[int], None]) -> None:
         """Write the file to `sink`, telling each chunk's size; a broken transfer starts again.
 
@@ -205,6 +273,7 @@ class Index:
                         sink.write(chunk)
                         received += len(chunk)
                         arrived(len(chunk))
+                    self._session.count(answer)
                 if file.size is not None and received < file.size:
                     raise IndexUnavailableError(
                         f"{file.filename} came short: {received} of {file.size} bytes", tip="run the same again"
@@ -217,6 +286,47 @@ class Index:
                 sink.seek(0)
                 sink.truncate()
                 time.sleep(BACKOFF_SECONDS * 2**attempt)
+
+
+class _BrokeOffError(IndexUnavailableError):
+    """In the middle of a body: worth another try."""
+
+
+def _at_most(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """The chunks, until they are more than `most` bytes together."""
+    received = 0
+    for chunk in chunks:
+        received += len(chunk)
+        yield chunk
+        if received > most:
+            return
+
+
+def _size(file: File) -> int:
+    if file.size is None:
+        raise MeasurementError(f"the index tells no size for {file.filename} (PEP 700)", tip="use an index that does")
+    return file.size
+
+
+class _Counting(requests.Session):
+    """Counts the bytes that came over the wire."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved_bytes = 0
+        self._counting = threading.Lock()
+
+    def send(self, request: requests.PreparedRequest, **arguments: Any) -> requests.Response:
+        answer = super().send(request, **arguments)
+        # a redirection is followed inside of `send`, by another `send`, which has counted
+        if not arguments.get("stream") and not answer.history:
+            self.count(answer)
+        return answer
+
+    def count(self, answer: requests.Response) -> None:
+        """Of a streamed answer: call it once what is wanted of its body was read."""
+        with self._counting:
+            self.moved_bytes += answer.raw.tell()
 
 
 class _Retry(Retry):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -70,6 +69,8 @@ class Lock:
 
     def to_pylock(self, job: Job) -> str:
         """The lock as a PEP 751 document. https://packaging.python.org/en/latest/specifications/pylock-toml/"""
+        from packaging.pylock import Package, PackageWheel, Pylock  # here: a forecast needs no such document
+
         packages = [
             Package(
                 name=canonicalize_name(wheel.name),
@@ -111,6 +112,8 @@ def parse_pylock(text: str, *, name: str = "lock") -> Lock:
     Raises:
         InputError: it is not one.
     """
+    from packaging.pylock import Pylock, PylockValidationError
+
     try:
         raw: dict[str, Any] = tomllib.loads(text)
         document = Pylock.from_dict(raw)

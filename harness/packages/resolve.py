@@ -63,7 +63,7 @@ def _wheel(pin: Requirement, job: Job, tags: Sequence[str], index: Index) -> Loc
     file = choose(files, tags)
     if file is None:
         raise UnsupportedError(f"no wheel of {pin.name}=={version} for {job.target}; {_offered(files, job)}")
-    return _locked(pin.name, file)
+    return locked(pin.name, file)
 
 
 def _exact(requirement: Requirement) -> str | None:
@@ -72,7 +72,12 @@ def _exact(requirement: Requirement) -> str | None:
     return specifier.version if specifier and specifier.operator == "==" and "*" not in specifier.version else None
 
 
-def _locked(name: str, file: File) -> Locked:
+def locked(name: str, file: File) -> Locked:
+    """The file as a lock names it.
+
+    Raises:
+        MeasurementError: the index does not tell enough.
+    """
     if not file.sha256 or file.size is None or file.upload_time is None:
         raise MeasurementError(f"the index tells no sha256, no size or no upload time for {file.filename}")
     return Locked(
@@ -97,7 +102,7 @@ def foresee(job: Job, index: Index) -> list[Locked]:
         version = _exact(requirement)
         files = [file for file in index.project(requirement.name).before(job.as_of) if str(file.version) == version]
         fitting = [file for file in files if _may_fit(file, job)]
-        return _locked(requirement.name, fitting[0]) if len(fitting) == 1 else None
+        return locked(requirement.name, fitting[0]) if len(fitting) == 1 else None
 
     own = only_one(f"{job.request.name}=={job.request.version}")
     if own is None:

@@ -66,9 +66,12 @@ class Tools:
 
 
 def prepare(
-    name: str, target: Target, *, cache: Path, work: Path, index: Index, engine: Engine, progress: Progress
+    name: str, target: Target, *, cache: Path, work: Path, index: Index, engine: Engine | None, progress: Progress
 ) -> Tools:
     """Have `images/tools/<name>.txt` unpacked, and compiled for the target's Python.
+
+    Args:
+        engine: where the target's Python is; None for what is no Python code, and needs no compiling: uv.
 
     Raises:
         IndexUnavailableError: a tool could not be downloaded.
@@ -92,7 +95,8 @@ def prepare(
         beside.chmod(0o755)
         for path in paths.values():
             _unpack(path, beside)
-        _compile(beside, target, engine)
+        if engine is not None:
+            _compile(beside, target, engine)
         if not folder.is_dir():
             os.replace(beside, folder)
     finally:

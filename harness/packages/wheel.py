@@ -7,6 +7,7 @@ import posixpath
 import re
 import zipfile
 import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
@@ -20,6 +21,8 @@ BOMB_RATIO = 100
 """Real wheels unpack to a few times their size; deflate's limit, which bombs come near, is 1032."""
 BOMB_BYTES = 100 * 2**20
 METADATA_BYTES = 8 * 2**20
+SHOWN_CHARS = 200
+_RECORD = ".dist-info/RECORD"
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,13 @@ def look(path: Path) -> Wheel:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            _refuse_bad_paths(path.name, entries)
+            names = [entry.filename for entry in entries]
+            refuse_bad_paths(path.name, names)
             unpacked = sum(entry.file_size for entry in entries)
-            if unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * path.stat().st_size:
-                raise MeasurementError(f"{path.name} unpacks to {unpacked / path.stat().st_size:.0f} times its size")
-            records = [entry for entry in entries if re.fullmatch(r"[^/]+\.dist-info/RECORD", entry.filename)]
-            if len(records) != 1:
-                raise MeasurementError(f"{path.name} has {len(records)} RECORD files; a wheel has one")
-            info = posixpath.dirname(records[0].filename)
+            refuse_bomb(path.name, unpacked, path.stat().st_size)
+            info = find_info(path.name, names)
             metadata = _read(archive, f"{info}/METADATA")
             top_level = _read(archive, f"{info}/top_level.txt").split()
-            names = [entry.filename for entry in entries]
     # RuntimeError: encrypted, or compressed in a way that this Python lacks
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError) as error:
         raise MeasurementError(f"{path.name} is not a readable wheel: {str(error) or 'it breaks off'}") from error
@@ -82,18 +81,64 @@ def is_sha256(text: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{64}", text, re.ASCII) is not None
 
 
-def _refuse_bad_paths(name: str, entries: list[zipfile.ZipInfo]) -> None:
+def refuse_bad_paths(name: str, paths: Sequence[str]) -> None:
+    """Refuse a wheel, called `name`, for a path that leads out of its folder, is no path, or is there twice.
+
+    Raises:
+        MeasurementError: it has one.
+    """
+    if _are_plain(paths):
+        return
     seen = set()
-    for entry in entries:
-        path = entry.filename
-        parts = path.split("/")
-        if path.startswith("/") or "\\" in path or ".." in parts or re.match(r"[A-Za-z]:", path):
-            raise MeasurementError(f"{name} climbs out of its folder: {path!a}")
-        if not path or any(ord(c) < 32 for c in path):
-            raise MeasurementError(f"{name} names a bad path: {path!a}")
+    for path in paths:
+        if path.startswith("/") or "\\" in path or ".." in path.split("/") or re.match(r"[A-Za-z]:", path):
+            raise MeasurementError(f"{name} climbs out of its folder: {shown(path)}")
+        if not path or re.search(r"[\0-\x1f]", path):
+            raise MeasurementError(f"{name} names a bad path: {shown(path)}")
         if path in seen:
-            raise MeasurementError(f"{name} has the same path twice: {path!a}")
+            raise MeasurementError(f"{name} has the same path twice: {shown(path)}")
         seen.add(path)
+
+
+def refuse_bomb(name: str, unpacked_bytes: int, size: int) -> None:
+    """Refuse a wheel of `size` bytes that unpacks to far more than a real one does.
+
+    Raises:
+        MeasurementError: it does.
+    """
+    if unpacked_bytes > BOMB_BYTES and unpacked_bytes > BOMB_RATIO * size:
+        raise MeasurementError(f"{name} unpacks to {unpacked_bytes / size:.0f} times its size")
+
+
+def find_info(name: str, paths: Iterable[str]) -> str:
+    """The `.dist-info` folder of a wheel: the one that has a RECORD.
+
+    Raises:
+        MeasurementError: none has, or several have.
+    """
+    records = [path for path in paths if path.endswith(_RECORD) and path.count("/") == 1 and path != _RECORD]
+    if len(records) != 1:
+        raise MeasurementError(f"{name} has {len(records)} RECORD files; a wheel has one")
+    return posixpath.dirname(records[0])
+
+
+def shown(path: str) -> str:
+    """A path for a message: printable ASCII, and short."""
+    text = ascii(path)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
+
+
+def _are_plain(paths: Sequence[str]) -> bool:
+    """Whether no path is bad, found out for all of them at once: a wheel may have 100,000."""
+    unique = set(paths)
+    joined = "\\".join(["", *paths, ""])  # what no path may have separates them
+    return (
+        len(unique) == len(paths)
+        and "" not in unique
+        and joined.count("\\") == len(paths) + 1
+        and joined.isprintable()
+        and not any(text in joined for text in ("\\/", "..", ":"))
+    )
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> str:

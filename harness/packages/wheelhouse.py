@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
-from harness.errors import EnvironmentLacksError, IndexUnavailableError, MeasurementError
-from harness.packages.index import File, Index
+from harness.errors import EnvironmentLacksError, MeasurementError
+from harness.packages.index import Index
 from harness.packages.lock import Locked
 from harness.progress import Progress, Silent
 
@@ -151,7 +151,7 @@ class Wheelhouse:
             )
 
     def _download(self, wheel: Locked, stop: threading.Event) -> None:
-        file = self._find(wheel)
+        file = self.index.find(wheel.filename, wheel.sha256)
         path = self.path(wheel)
         beside = None
         try:
@@ -184,15 +184,6 @@ class Wheelhouse:
         finally:
             if beside is not None:
                 beside.unlink(missing_ok=True)
-
-    def _find(self, wheel: Locked) -> File:
-        for file in self.index.project(wheel.name).wheels:
-            if file.filename == wheel.filename and file.sha256 == wheel.sha256:
-                return file
-        raise IndexUnavailableError(
-            f"the index no longer has {wheel.filename} with sha256 {wheel.sha256[:12]}...",
-            tip="use an index that has it, or lock again with --relock",
-        )
 
 
 class _Hashing:

@@ -21,6 +21,7 @@ UNOWNED = "(unowned)"
 LISTED_FILES = 10
 LISTED_DUPLICATES = 5
 LISTED_TYPES = 10
+BY_INSTALLERS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
 
 def canonical(name):
@@ -121,6 +122,12 @@ def duplicates(sizes, owners):
     }
 
 
+def is_by_installer(path):
+    """Whether an installer writes this file, or rewrites it: a RECORD gets lines, a script its interpreter's path."""
+    folder, name = os.path.split(path)
+    return folder == "bin" or (folder.endswith(".dist-info") and name in BY_INSTALLERS)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", required=True)
@@ -145,7 +152,10 @@ def main():
     else:
         paths = after - before
     total, by_distribution, by_type, sizes = tally(paths, env, owners)
-    largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:LISTED_FILES]
+
+    def listed(named):
+        return [{"path": path, "distribution": owner_of(path, owners), "bytes": sizes[path]} for path in named]
+
     document = {
         "total": total,
         "distributions": [
@@ -153,7 +163,8 @@ def main():
             for name, entry in sorted(by_distribution.items(), key=lambda item: (-item[1][1], item[0]))
         ],
         "types": heaviest(by_type, LISTED_TYPES),
-        "largest": [{"path": path, "distribution": owner_of(path, owners), "bytes": size} for path, size in largest],
+        "largest": listed(sorted(sizes, key=lambda path: (-sizes[path], path))[:LISTED_FILES]),
+        "written": listed(filter(is_by_installer, sizes)),
         "duplicates": duplicates(sizes, owners),
         "contested": contested,
     }

@@ -1,4 +1,4 @@
-"""Every chart, drawn from records and written into a folder, offline."""
+"""Every chart, drawn from records and forecasts and written into a folder, offline."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from packaging.version import Version
 from harness.archive import select
 from harness.catalog import DEFAULT_VARIANT
 from harness.errors import InputError
+from harness.forecast import Forecast
 from harness.progress import Progress, Silent
 from harness.record import Record
-from harness.report import words
-from harness.report.drawing import decision, history, imports, inside, sizes, touched
+from harness.report import releases, words
+from harness.report.drawing import decision, forecast, forecast_all, history, imports, inside, sizes, touched
 from harness.report.drawing.plan import Chart as Chart
 from harness.report.drawing.plan import Plan
 from harness.report.drawing.sheet import settings, to_bytes
 from harness.report.drawing.style import THEMES
 
 FORMATS = ("svg", "png")
-KINDS = ("decision", "sizes", "inside", "touched", "import-times", "modules", "history", "tutorial")
-"""First words of the names of all charts, today's and those of earlier records."""
+KINDS = ("decision", "sizes", "inside", "touched", "import-times", "modules", "history", "tutorial", "forecast")
+"""First words of the names of all charts, today's and those of earlier records and forecasts."""
 TUTORIAL_AS_OF = datetime(2024, 4, 26, tzinfo=UTC)
 TUTORIAL = {("torch", "2.3.0"), ("tensorflow", "2.16.1"), ("onnxruntime-gpu", "1.17.1")}
 """What the tutorial of 2024-04-25 installed; the newest releases of that day."""
@@ -37,12 +38,13 @@ def write_all(
     records: Sequence[Record],
     folder: Path,
     *,
+    forecasts: Sequence[Forecast] = (),
     progress: Progress | None = None,
     link: Callable[[Record], str] | None = None,
 ) -> list[Chart]:
-    """Draw every chart that the records can fill, each as `<name>-light.svg`, `-dark.svg`, `-light.png`, `-dark.png`.
+    """Draw every chart that there is enough for, as `<name>-light.svg`, `-dark.svg`, `-light.png`, `-dark.png`.
 
-    The same records always give the same bytes. Charts that an earlier call wrote and that no longer exist are removed.
+    The same ones always give the same bytes. Charts that an earlier call wrote and that no longer exist are removed.
 
     Args:
         link: the address that a record's mark leads to; without it marks lead nowhere.
@@ -55,7 +57,7 @@ def write_all(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with settings():
-            for plan in plans(records):
+            for plan in plans(records, forecasts):
                 chart = plan.chart
                 progress.phase("chart", chart.name)
                 for theme in THEMES:
@@ -74,8 +76,15 @@ def write_all(
     return list(dict.fromkeys(written.values()))
 
 
-def plans(records: Sequence[Record]) -> Iterator[Plan]:
-    """Every chart that the records can fill."""
+def plans(records: Sequence[Record], forecasts: Sequence[Forecast] = ()) -> Iterator[Plan]:
+    """Every chart that records and forecasts can fill; the latter have charts of their own."""
+    yield from _measured(records)
+    histories = releases.leading(forecasts, records)
+    yield from filter(None, (forecast.plan(one, records) for one in histories))
+    yield from filter(None, [forecast_all.plan(histories)])
+
+
+def _measured(records: Sequence[Record]) -> Iterator[Plan]:
     current = select.current(records)
     if not current:
         return

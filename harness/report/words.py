@@ -7,9 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from harness.archive import select
+from harness.forecast import Forecast
 from harness.job import iso_instant
 from harness.record import Record
 
+MEGABYTE = "1 MB = 10\N{SUPERSCRIPT SIX} bytes."
 SEVERAL = 3
 """More different values than this are counted in a caption, not listed."""
 
@@ -37,12 +40,12 @@ def percent(share: float) -> str:
     return f"{parts:.0f} %" if parts >= 9.95 else f"{parts:.1f} %" if parts >= 0.05 or not share else "< 0.1 %"
 
 
-def outcome(record: Record) -> str:
+def outcome(one: Record | Forecast) -> str:
     """`failed: ImportError`; empty where all went well. A reason may quote what measured code printed."""
-    if record.status == "ok":
+    if one.status == "ok":
         return ""
-    readable = "".join(c if c.isprintable() else " " for c in record.reason or "")
-    return f"{record.status}: {' '.join(readable.split())}"
+    readable = "".join(c if c.isprintable() else " " for c in one.reason or "")
+    return f"{one.status}: {' '.join(readable.split())}"
 
 
 def stem(framework: str) -> str:
@@ -103,8 +106,7 @@ def day(as_of: datetime) -> str:
 
 def caption(records: Sequence[Record]) -> str:
     """When, where and with what the records were measured."""
-    days = sorted({str(one.measured_at.date()) for one in records})
-    measured = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    measured = _days(one.measured_at for one in records)
     machines = [f"{_model(one)}{_cores(one)}" for one in records]
     engines = [
         " ".join(filter(None, (one.engine, (one.environment.engine_version or "").split(" (")[0]))) for one in records
@@ -115,8 +117,37 @@ def caption(records: Sequence[Record]) -> str:
         f"Measured {measured} on {_listed(machines, 'machines')}; {_listed(engines, 'engines')}; "
         f"Python {_listed(pythons, 'versions')}; {_listed(installers, 'installers')}; "
         f"{_listed([one.platform for one in records], 'platforms')}. "
-        f"Releases as of {_listed([day(one.as_of) for one in records], 'dates')}. 1 MB = 10\N{SUPERSCRIPT SIX} bytes."
+        f"Releases as of {_listed([day(one.as_of) for one in records], 'dates')}. {MEGABYTE}"
     )
+
+
+def forecast_when(forecasts: Iterable[Forecast]) -> str:
+    """That they are forecasts, from what, and of which day."""
+    days = _days(one.forecast_at for one in forecasts)
+    return f"Forecast {days}, not measured: from the central directories of wheels in an index."
+
+
+def forecast_targets(forecasts: Iterable[Forecast]) -> str:
+    """What wheels were chosen for."""
+    listed = _listed((target(select.build(one)) for one in forecasts), "targets")
+    return f"Nothing was downloaded or installed for a forecast. {listed}."
+
+
+def target(build: select.Build) -> str:
+    """`CPython 3.11, linux_x86_64, pypi`."""
+    _, variant, extras, python, platform = build
+    return f"CPython {python}, {platform}, {with_extras(variant, extras)}"
+
+
+def with_extras(name: str, extras: Sequence[str]) -> str:
+    """`torch[opt-einsum]`."""
+    return name + (f"[{','.join(extras)}]" if extras else "")
+
+
+def _days(instants: Iterable[datetime]) -> str:
+    """One day, or the first and the last."""
+    days = sorted({str(one.date()) for one in instants})
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
 def _model(record: Record) -> str:
@@ -137,6 +168,12 @@ def _listed(values: Iterable[str], many: str) -> str:
     whole = {one: times for one, times in told.items() if not any(o != one and o.startswith(one) for o in told)}
     found = [value for value, _ in sorted(whole.items(), key=lambda item: (-item[1], item[0]))]
     return " and ".join(found) if len(found) <= SEVERAL else f"{len(found)} {many}"
+
+
+def first_of(values: Sequence[str]) -> str:
+    """`1.13.0, 1.13.1, 2.0.0 and 4 more`."""
+    more = f" and {len(values) - SEVERAL} more" if len(values) > SEVERAL else ""
+    return ", ".join(values[:SEVERAL]) + more
 
 
 def listing(parts: Iterable[str]) -> str:

@@ -158,18 +158,18 @@ class _Measurement:
         self.draft.phase = "tools"
         shop = self.workshop
 
-        def prepare(name: str) -> Tools:
+        def prepare(name: str, engine: Engine | None) -> Tools:
             return toolbox.prepare(
                 name,
                 self.job.target,
                 cache=shop.cache,
                 work=shop.work,
                 index=shop.index,
-                engine=shop.engine,
+                engine=engine,
                 progress=shop.progress,
             )
 
-        return prepare("pip"), prepare("uv") if self.job.installer == "uv" else None
+        return prepare("pip", shop.engine), prepare("uv", None) if self.job.installer == "uv" else None
 
     def _lock(self, pip: Tools, house: Wheelhouse) -> Lock:
         """The job's lock: the one there is, or a new one."""

@@ -12,8 +12,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from harness.archive import select
+from harness.archive.store import Forecasts
 from harness.record import Record
 from tests.browser.conftest import RESULTS, Open, build
+from tests.support.releases import FORECAST_AT, history, release
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
@@ -30,15 +32,15 @@ def every_page(site: Path) -> list[str]:
     return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
 
 
-def orders(page: Page, head: str) -> list[float | None]:
+def orders(page: Page, head: str, table: str = "overview") -> list[float | None]:
     """What the rows are sorted by in the column of that head, as they stand; None: no figure."""
     values = page.evaluate(
-        """head => {
-            const heads = [...document.querySelectorAll("#overview thead th")];
+        """([head, table]) => {
+            const heads = [...document.querySelectorAll(`#${table} thead th`)];
             const at = heads.findIndex(one => one.textContent.trim() === head);
-            return [...document.querySelectorAll("#overview tbody tr")].map(row => row.cells[at].dataset.order);
+            return [...document.querySelectorAll(`#${table} tbody tr`)].map(row => row.cells[at].dataset.order);
         }""",
-        head,
+        [head, table],
     )
     return [float(value) if value else None for value in values]
 
@@ -178,20 +180,23 @@ def test_every_picture_is_loaded_and_told(site: Path, open_page: Open, scheme: s
         assert page.locator(f".only-{hidden}:visible").count() == 0, path
 
 
-@pytest.mark.parametrize("width", [1280, PHONE])
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("path", LOOKED_AT)
-def test_axe_finds_nothing_serious(served: str, open_page: Open, path: str, scheme: str, width: int) -> None:
-    page = open_page(f"{served}/{path}", within=served, scheme=scheme, width=width).page
+def serious(page: Page) -> list[str]:
+    """What axe finds that keeps people out."""
     page.add_script_tag(path=AXE)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     assert found["passes"], "axe looked at nothing"
-    serious = [
+    return [
         f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
         for one in found["violations"]
         if one["impact"] in ("serious", "critical")
     ]
-    assert serious == []
+
+
+@pytest.mark.parametrize("width", [1280, PHONE])
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("path", LOOKED_AT)
+def test_axe_finds_nothing_serious(served: str, open_page: Open, path: str, scheme: str, width: int) -> None:
+    assert serious(open_page(f"{served}/{path}", within=served, scheme=scheme, width=width).page) == []
 
 
 @pytest.mark.parametrize("width", [320, PHONE, 768, 1280])
@@ -241,3 +246,97 @@ def test_what_a_record_says_is_text_and_never_markup(tmp_path: Path, open_page: 
         assert window.page.evaluate("window.stolen") is None, path
         assert window.errors == [] and window.left == [], path
         assert "<script>window.stolen = 1</script>" in window.page.locator("article").inner_text(), path
+
+
+# Forecasts: the site of one framework's records, and of forecasts that nobody made
+
+RELEASES = "#forecast-releases"
+
+
+@pytest.fixture(scope="module")
+def foreseen(tmp_path_factory: pytest.TempPathFactory, records: list[Record]) -> str:
+    """The site's address."""
+    results = tmp_path_factory.mktemp("foreseen") / "results"
+    shutil.copytree(RESULTS / "records" / "onnxruntime", results / "records" / "onnxruntime")
+    shutil.copy(RESULTS / "datapackage.json", results)
+    (results / "forecast.csv").write_text("record_id\n")
+    shelf = Forecasts(results)
+    platforms = ("linux_x86_64", "linux_aarch64", "macos_arm64", "windows_x86_64")
+    for one in (
+        *history("onnxruntime", 12, step=-7),
+        *history("jaxlib", 4, scope="wheel"),
+        release("onnxruntime", "1.12.0", FORECAST_AT, status="failed", reason="no set of versions fits " * 5),
+        *(
+            release("onnxruntime", "1.11.0", FORECAST_AT, python=python, platform=platform, scope="wheel")
+            for python in ("3.10", "3.11")
+            for platform in platforms
+        ),
+        release("onnxruntime", "1.11.0", None, python="3.9", scope="wheel", status="unsupported", reason="no wheel"),
+    ):
+        shelf.add(one)
+    return build(results, tmp_path_factory.mktemp("built")).as_uri()
+
+
+FORESEEN = ("frameworks/onnxruntime.html", "frameworks/jaxlib.html", "frameworks/index.html", START)
+
+
+@pytest.mark.parametrize("path", FORESEEN)
+def test_pages_of_forecasts_complain_about_nothing_and_fit_every_screen(
+    foreseen: str, open_page: Open, path: str
+) -> None:
+    for width in (320, PHONE, 768, 1280):
+        window = open_page(f"{foreseen}/{path}", within=foreseen, width=width)
+        assert window.left == [] and window.errors == []
+        assert window.page.evaluate("document.documentElement.scrollWidth") <= width
+    ids = window.page.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert sorted(ids) == sorted(set(ids))
+
+
+@pytest.mark.parametrize("width", [1280, PHONE])
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("path", FORESEEN[:3])
+def test_axe_finds_nothing_serious_in_forecasts(
+    foreseen: str, open_page: Open, path: str, scheme: str, width: int
+) -> None:
+    assert serious(open_page(f"{foreseen}/{path}", within=foreseen, scheme=scheme, width=width).page) == []
+
+
+def test_releases_are_sorted_by_version_by_day_and_by_size_and_what_has_none_comes_last(
+    foreseen: str, open_page: Open
+) -> None:
+    page = open_page(f"{foreseen}/frameworks/onnxruntime.html", within=foreseen).page
+    for head, known in (("Version", 13), ("Uploaded", 13), ("Own wheel", 12), ("Unpacked, all wheels", 12)):
+        column = page.locator(f"{RELEASES} thead th").filter(has_text=re.compile(rf"^\s*{head}\s*$"))
+        for way in ("ascending", "descending"):
+            column.click()
+            expect(column).to_have_attribute("aria-sort", way)
+            values = orders(page, head, "forecast-releases")
+            figures = [value for value in values if value is not None]
+            assert figures == sorted(figures, reverse=way == "descending") and len(figures) == known
+            assert values == figures + [None] * (13 - known)
+    assert page.get_by_role("searchbox", name="Filter").count() == 0
+
+
+def test_releases_are_all_there_without_scripts(foreseen: str, open_page: Open) -> None:
+    page = open_page(f"{foreseen}/frameworks/onnxruntime.html", within=foreseen, scripts=False).page
+    shown = page.locator(f"{RELEASES} tbody tr th").all_inner_texts()
+    assert [one.split("\n")[0] for one in shown] == [f"1.{n}.0" for n in reversed(range(13))]
+
+
+def test_a_forecast_says_so_beside_every_table_and_picture_of_it(foreseen: str, open_page: Open) -> None:
+    page = open_page(f"{foreseen}/frameworks/onnxruntime.html", within=foreseen).page
+    section = page.locator("section#forecast")
+    assert "not measured" in section.locator("p.forecast").inner_text()
+    captions = section.locator("table caption").all_inner_texts()
+    assert len(captions) == 2 and all(one.startswith("Forecast of") for one in captions)
+    (picture,) = section.locator("img:visible").all()
+    assert "not measured" in str(picture.get_attribute("alt"))
+    assert page.locator("section:not(#forecast) > figure img[src*=forecast]").count() == 0
+
+
+def test_forecasts_can_be_printed(foreseen: str, open_page: Open) -> None:
+    page = open_page(f"{foreseen}/frameworks/onnxruntime.html", within=foreseen).page
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 1040, "height": 720})
+    for table in page.locator("table").all():
+        assert table.evaluate("one => one.getBoundingClientRect().right") <= 1040

@@ -1,10 +1,11 @@
-"""Questions that real records answer, asked as a user asks them: diff, fits, show, compare."""
+"""Questions that real records, and forecasts, answer, asked as a user asks them: diff, fits, show, compare."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from harness.archive.store import Forecasts
+from tests.support.forecasts import forecast, unsupported, wheel
 from tests.support.program import REPOSITORY, Ended, Program
 from tests.unit.test_compare import record
 
@@ -144,6 +147,7 @@ def test_show_tells_all_of_a_record(program: Program) -> None:
 
 def test_show_prints_the_record_itself_as_json(program: Program) -> None:
     (raw,) = (one for one in of("onnxruntime") if one["record_id"] == FAILED)
+    raw["ledger"].setdefault("written", None)  # what the harness of that day did not list
     assert json.loads(answer(program, "show", FAILED, "--json")) == raw
 
 
@@ -185,9 +189,12 @@ def test_tables_fit_a_terminal_of_80_columns_and_a_pipe_gets_no_colours(
     [
         (("diff",), ("two records are compared",)),
         (("diff", "torch"), ("two records are compared",)),
-        (("diff", "torch", "torch==9"), ("there is no record of torch==9", "harness measure torch==9")),
+        (
+            ("diff", "torch", "torch==9"),
+            ("there is no record or forecast of torch==9", "harness measure torch==9", "harness forecast torch==9"),
+        ),
         (("diff", "torch=2.3.0", "torch"), ("did you mean torch==2.3.0?",)),
-        (("fits", "250MB", "pandas"), ("there is no record of pandas", "harness measure pandas")),
+        (("fits", "250MB", "pandas"), ("there is no record or forecast of pandas", "harness measure pandas")),
         (("fits", "lots"), ("'lots' is not a size or a known limit", "aws-lambda-zip")),
         (("fits", "0"), ("a limit of 0 bytes",)),
         (("fits", "250MB", "--of", "weight"), ("--of 'weight' is not one of installed",)),
@@ -274,3 +281,205 @@ def test_make_runs_nothing_that_was_typed(program: Program, arguments: tuple[str
     ended = program.make(*arguments)
     assert ended.status != 0 and ended.stdout == "" and ended.told
     assert not (REPOSITORY / "injected").exists() and not (program.folder / "injected").exists()
+
+
+# forecasts
+
+OLD = forecast([wheel("torch", 700_000_000, 1_500_000_000), wheel("numpy", 18_000_000, 60_000_000)], version="2.2.0")
+SMALL = forecast([wheel("openvino", 58_000_000, 180_000_000)], framework="openvino", version="2026.3.0")
+WHEEL = forecast([wheel("torch", 650_000_000, 1_400_000_000)], version="2.1.0", scope="wheel")
+MAC = forecast([wheel("torch", 60_000_000, 240_000_000)], version="2.3.0", platform="macos_arm64")
+NONE = unsupported(framework="jax", version="0.5.0")
+
+
+@pytest.fixture
+def forecasts(tmp_path: Path) -> Program:
+    """The harness, with real records and forecasts beside them."""
+    found = Program(tmp_path)
+    shutil.copytree(RESULTS, found.results)
+    found.environment |= {"HARNESS_RESULTS": str(found.results)}
+    for one in (OLD, SMALL, WHEEL, MAC, NONE):
+        Forecasts(found.results).add(one)
+    return found
+
+
+def test_diff_takes_the_record_where_there_is_one_and_the_forecast_where_there_is_none(forecasts: Program) -> None:
+    told = json.loads(answer(forecasts, "diff", "torch==2.2.0", "torch==2.3.0", "--json"))
+    before, after = told["before"], told["after"]
+    assert (before["stage"], before["record_id"], before["scope"]) == ("forecast", OLD.record_id, "closure")
+    assert (after["stage"], after["engine"]) == ("footprint", "docker")
+    assert "forecast_at" in before and "measured_at" not in before and "measured_at" in after
+    differences = {one["figure"]: one["difference"] for one in told["figures"]}
+    for figure in ("unpacked_bytes", "download_bytes"):
+        assert sum(part[f"{figure}_difference"] for part in told["distributions"]) == differences[figure] != 0
+    assert differences["installed_bytes"] is differences["import_warm_seconds"] is None
+
+
+def test_diff_says_which_is_forecast_wherever_it_shows_a_figure(forecasts: Program) -> None:
+    page = answer(forecasts, "diff", "torch==2.2.0", "torch==2.3.0")
+    assert f"first: {OLD.record_id} (forecast)\n" in page
+    assert "docker-pip-20261123T114749Z-1d8b8d (measured)\n" in page
+    told = "(first forecast, second measured)"
+    assert f"+3,467.3 MB unpacked {told}: " in page
+    assert [line for line in page.splitlines() if line.startswith(("figures", "distributions"))] == [
+        f"figures {told}", f"distributions, in bytes {told}",
+    ]  # fmt: skip
+    assert "| what it is | forecast, not measured | measured " in page
+    assert "all that is timed: a forecast does not tell it, only a measurement does (the first)" in page
+    assert "Times of different machines" not in page
+
+
+def test_diff_of_two_forecasts_names_no_figure_that_none_has(forecasts: Program) -> None:
+    page = answer(forecasts, "diff", "torch==2.2.0", "torch==2.1.0")
+    assert "-100.0 MB its own wheel, unpacked (forecast)\n" in page and "\nfigures (forecast)\n" in page
+    assert "only its own wheel was forecast, not what it needs (the second)" in page
+    assert "installed" not in page.replace("nothing was downloaded, installed or run", "")
+
+
+def test_forecasts_only_where_that_is_asked_for(forecasts: Program) -> None:
+    told = json.loads(answer(forecasts, "diff", "torch==2.2.0", "torch==2.3.0", "--json", "--forecast"))
+    assert told["after"]["record_id"] == MAC.record_id
+    told = json.loads(answer(forecasts, "fits", "3GB", "torch", "--of", "download", "--forecast", "--json"))
+    assert [one["record_id"] for one in told["verdicts"]] == [MAC.record_id]
+    assert forecasts.run("diff", "torch==2.2.0", "onnxruntime", "--forecast").status == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("250MB", "torch==2.2.0"), 3),  # unpacked alone is too much
+        (("250MB", "openvino==2026.3.0"), 1),  # its bytecode is not known
+        (("250MB", "openvino==2026.3.0", "torch==2.2.0"), 3),
+        (("250MB", "openvino==2026.3.0", "--of", "installed-without-bytecode"), 0),
+        (("718MB", "torch==2.2.0", "--of", "download"), 0),
+        (("717MB", "torch==2.2.0", "--of", "download"), 3),
+        (("1GB", "torch==2.1.0", "--of", "download"), 1),
+        (("1GB", "torch==2.1.0", "--of", "wheel"), 0),
+        (("aws-lambda-image", "torch==2.2.0"), 1),
+        (("250MB", "jax==0.5.0"), 1),
+        (("250MB", "openvino==2026.3.0", "onnxruntime"), 1),
+    ],
+)
+def test_fits_exits_alike_for_forecasts(forecasts: Program, arguments: tuple[str, ...], status: int) -> None:
+    answer(forecasts, "fits", *arguments, status=status)
+
+
+def test_fits_without_names_is_about_what_was_measured_unless_forecasts_are_asked_for(forecasts: Program) -> None:
+    measured = json.loads(answer(forecasts, "fits", "250MB", "--json"))["verdicts"]
+    assert {one["stage"] for one in measured} == {"footprint"} and len(measured) > 5
+    told = json.loads(answer(forecasts, "fits", "250MB", "--forecast", "--json"))["verdicts"]
+    assert [one["record_id"] for one in told] == [one.record_id for one in (SMALL, MAC, OLD, NONE)]
+    assert [one["fits"] for one in told] == [None, None, False, None]
+    assert {one["stage"] for one in told} == {"forecast"}
+
+
+def test_fits_says_which_is_forecast_and_what_was_counted(forecasts: Program) -> None:
+    forecasts.environment |= {"COLUMNS": "120"}
+    page = answer(forecasts, "fits", "250MB", "openvino==2026.3.0", "torch", "jax==0.5.0", status=3)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows] == [
+        "framework", "openvino 2026.3.0 (forecast)", "torch 2.15.0 (measured)", "jax 0.5.0 (forecast)",
+    ]  # fmt: skip
+    assert rows[1][2:] == ["> 180.0 MB", "unknown", "-"]
+    assert "counted: unpacked, forecast: all but what the installer writes itself" in page
+    assert "openvino 2026.3.0 (forecast), cp311 linux_x86_64, pypi: cannot be told: bytecode_bytes: " in page
+    assert "jax 0.5.0 (forecast), cp311 linux_x86_64, pypi: unsupported in lock: no wheel" in page
+    assert "(measured)" not in answer(forecasts, "fits", "250MB"), "where all is measured, none has to say so"
+
+
+@pytest.mark.parametrize("command", [("show",), ("compare", "torch"), ("replay",)])
+@pytest.mark.parametrize("name", [OLD.record_id, f"results/forecasts/torch/{OLD.record_id}.json"])
+def test_what_shows_measurements_refuses_a_forecast(forecasts: Program, command: tuple[str, ...], name: str) -> None:
+    refused(forecasts.run(*command, name), "is a forecast, not a record", "harness diff")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("show", "torch==2.2.0"), ("there is no record of torch==2.2.0", "harness measure torch==2.2.0")),
+        (("diff", "torch", "torch==9", "--forecast"), ("there is no forecast of", "harness forecast torch==9")),
+        (("fits", "250MB", "torhc", "--forecast"), ("did you mean torch?",)),
+        (("diff", "torch", "nowhere.json", "--forecast"), ("there is no forecast 'nowhere.json'",)),
+    ],
+)
+def test_what_is_not_there_is_told_with_how_to_have_it(
+    forecasts: Program, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    refused(forecasts.run(*arguments), *words)
+
+
+def test_where_nothing_was_measured_forecasts_are_mentioned(tmp_path: Path) -> None:
+    program = Program(tmp_path)
+    results = ("--results", str(program.results))
+    refused(program.run("fits", "250MB", "--forecast", *results), "there is no forecast", "harness forecast torch")
+    Forecasts(program.results).add(OLD)
+    refused(program.run("fits", "250MB", *results), "there is no record in", "harness measure", "--forecast")
+    assert answer(program, "fits", "2GB", "--of", "download", "--forecast", *results)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("diff", "torch==2.2.0", "torch"),
+        ("diff", "torch==2.2.0", "jax==0.5.0"),
+        ("diff", "torch==2.1.0", "torch==2.3.0", "--forecast"),
+        ("fits", "250MB", "--forecast"),
+        ("fits", "1GB", "--forecast", "--of", "download"),
+        ("fits", "1GB", "torch", "onnxruntime-gpu", "torch==2.2.0", "openvino==2026.3.0", MAC.record_id),
+    ],
+)
+def test_tables_with_forecasts_fit_a_terminal_of_80_columns(forecasts: Program, arguments: tuple[str, ...]) -> None:
+    page = forecasts.run(*arguments, environment={"COLUMNS": "80"})
+    tables = [line for line in page.stdout.splitlines() if line.startswith("|")]
+    assert tables and max(map(len, tables)) <= 80
+    assert "forecast" in page.stdout
+    for words in ("linux_x86_64", "onnxruntime-gpu", "2026.3.0"):  # and no word is broken
+        assert words in page.stdout or words[:-1] not in page.stdout
+
+
+def test_a_torn_forecast_is_told_and_left_out(forecasts: Program) -> None:
+    path = forecasts.results / "forecasts" / "torch" / f"{OLD.record_id}.json"
+    path.write_bytes(path.read_bytes()[:100])
+    ended = forecasts.run("fits", "1GB", "--forecast", "--json")
+    assert OLD.record_id not in {one["record_id"] for one in json.loads(ended.stdout)["verdicts"]}
+    assert f"left out, not a valid forecast: {path.name}" in ended.stderr
+
+
+def test_what_an_index_told_does_not_reach_the_terminal_as_control_characters(forecasts: Program) -> None:
+    hostile = "\x1b[2J\x1b]0;owned\x07[bold]boo[/bold] | x\r\n# y"
+    Forecasts(forecasts.results).add(unsupported(version="2.0.0").model_copy(update={"reason": hostile}))
+    for arguments in (["fits", "1GB", "--forecast", "torch==2.0.0"], ["diff", "torch==2.0.0", "torch"]):
+        ended = forecasts.run(*arguments)
+        assert ended.status in (0, 1) and "[bold]boo[/bold]" in ended.stdout
+        assert all(c.isprintable() for line in ended.stdout.split("\n") for c in line)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+def test_tables_are_made_of_both(forecasts: Program) -> None:
+    footprint, forecast_table = forecasts.results / "footprint.csv", forecasts.results / "forecast.csv"
+    told = json.loads(answer(forecasts, "tables", "--json"))
+    assert (told["path"], told["rows"]) == (str(footprint), len(rows(footprint)))
+    assert told["tables"][1] == {"path": str(forecast_table), "rows": 5}
+    assert [row["record_id"] for row in rows(forecast_table)] == [
+        one.record_id for one in (NONE, SMALL, OLD, WHEEL, MAC)
+    ]
+    assert answer(forecasts, "tables") == f"{footprint}: {told['rows']} rows\n{forecast_table}: 5 rows\n"
+
+
+def test_where_nothing_was_forecast_there_is_no_table_of_it(tmp_path: Path) -> None:
+    program = Program(tmp_path)
+    shutil.copytree(RESULTS, program.results)
+    told = json.loads(answer(program, "tables", "--json", "--results", str(program.results)))
+    assert [Path(one["path"]).name for one in told["tables"]] == ["footprint.csv"]
+    assert not list(program.results.glob("forecast*"))
+
+
+def test_make_asks_for_forecasts_only(forecasts: Program) -> None:
+    made = forecasts.make("fits", "LIMIT=250MB", "FORECAST=1")
+    assert made.stdout == answer(forecasts, "fits", "250MB", "--forecast")
+    made = forecasts.make("diff", "A=torch==2.2.0", "B=torch==2.3.0", "FORECAST=1")
+    assert made.stdout == answer(forecasts, "diff", "torch==2.2.0", "torch==2.3.0", "--forecast")

@@ -1,12 +1,15 @@
-"""Charts: what they show, that it can be read, and that the same records give the same bytes."""
+"""Charts: what they show, that it can be read, and that the same records and forecasts give the same bytes."""
 
 from __future__ import annotations
 
 import itertools
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,13 +20,16 @@ pytest.importorskip("matplotlib", reason="charts are drawn by the `report` extra
 pytest.importorskip("adjustText", reason="charts are drawn by the `report` extra")
 
 from harness.archive import select
-from harness.archive.store import Store
+from harness.archive.store import Forecasts, Store
 from harness.errors import InputError
+from harness.forecast import Forecast
 from harness.record import Record
 from harness.report import charts, words
 from harness.report.drawing import style
+from harness.report.drawing.labels import apart
 from harness.report.drawing.plan import Plan
 from harness.report.drawing.sheet import Figure, fit, mark_id, settings, to_bytes, width, wrap
+from tests.support.releases import FORECAST_AT, history, release, sized
 
 pytestmark = pytest.mark.integration
 
@@ -110,6 +116,56 @@ CASES: dict[str, Callable[[], Sequence[Record]]] = {
 }
 
 
+def day(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text}T12:00:00+00:00")
+
+
+def zigzag(framework: str, releases: int, every: float) -> list[Forecast]:
+    """Sizes that leave labels little room."""
+    return [
+        one.model_copy(update={"figures": one.figures.model_copy(update=sized(400 + 300 * (n % 3)))})
+        for n, one in enumerate(history(framework, releases, every=every))
+    ]
+
+
+def of_torch() -> list[Forecast]:
+    """Two of them were measured too, and weigh what they did."""
+    return [
+        release("torch", "2.2.0", day("2024-01-30"), figures=sized(4850)),
+        release("torch", "2.3.0", day("2024-04-24"), figures=sized(5027.26)),
+        release("torch", "2.2.3", day("2024-05-02"), figures=sized(4851)),
+        release("torch", "2.4.0", day("2024-07-24"), figures=sized(5950)),
+        release("torch", "2.15.0", day("2026-11-18"), figures=sized(5456.99)),
+    ]
+
+
+FORESEEN: dict[str, Callable[[], Sequence[Forecast]]] = {
+    "torch": of_torch,
+    "many": lambda: [one for n in range(20) for one in history(f"runtime-{n}", 4, first=100 * 1.3**n, every=200)],
+    "crowded": lambda: [*zigzag("torch", 60, 9), *history("jax", 60, every=2, step=0)],
+    "two releases within an hour": lambda: history("torch", 2, every=0.04),
+    "two releases in thirty years": lambda: history("torch", 2, every=10_000),
+    "own wheels only": lambda: [one for name in ("a", "b") for one in history(name, 9, scope="wheel")],
+    "tiny beside huge": lambda: [*history("small", 5, first=0.001, step=0.0001), *history("large", 5, first=90_000)],
+    "nothing in them": lambda: history("torch", 3, figures={"wheel_bytes": 0, "unpacked_bytes": 0}),
+    "long names": lambda: [
+        release(LONG + name, f"{year}.12.31.4+cu131.with.a.long.local.version", day(f"{year}-12-31"))
+        for name in "ab"
+        for year in range(2021, 2026)
+    ],
+    "failures": lambda: [
+        *history("torch", 8),
+        *(
+            release("torch", f"2.{n}.0", FORECAST_AT, status="failed", reason=f"{n} {HOSTILE}" if n % 2 else "no lock")
+            for n in range(20)
+        ),
+    ],
+    "other methods": lambda: [
+        one.model_copy(update={"method_version": 1 + n // 3}) for n, one in enumerate(history("torch", 9))
+    ],
+}
+
+
 @pytest.fixture(autouse=True, scope="module")
 def drawing() -> Iterator[None]:
     with settings():
@@ -122,6 +178,7 @@ class Picture:
 
     chart: charts.Chart
     records: tuple[Record, ...]
+    forecasts: tuple[Forecast, ...]
     figure: Figure
     svg: ET.Element
 
@@ -134,16 +191,24 @@ class Picture:
 def picture(plan: Plan) -> Picture:
     figure = plan.draw(style.LIGHT, link=lambda one: f"records/{one.record_id}.html")
     data = to_bytes(figure, "svg", title=plan.chart.title, alt=plan.chart.alt)
-    return Picture(plan.chart, plan.records, figure, ET.fromstring(data))
+    return Picture(plan.chart, plan.records, plan.forecasts, figure, ET.fromstring(data))
 
 
-def one_of(records: Sequence[Record], kind: str) -> Picture:
-    (plan,) = [plan for plan in charts.plans(records) if plan.chart.name.startswith(kind)]
+def one_of(records: Sequence[Record], kind: str, forecasts: Sequence[Forecast] = ()) -> Picture:
+    (plan,) = [plan for plan in charts.plans(records, forecasts) if plan.chart.name.startswith(kind)]
     return picture(plan)
 
 
-@pytest.fixture(scope="module", params=CASES)
+def foreseen(forecasts: Sequence[Forecast]) -> list[Plan]:
+    """The charts of forecasts beside the repository's records."""
+    return [one for one in charts.plans(real(), forecasts) if one.chart.name.startswith("forecast-")]
+
+
+@pytest.fixture(scope="module", params=[*CASES, *(f"forecast: {name}" for name in FORESEEN)])
 def pictures(request: pytest.FixtureRequest) -> list[Picture]:
+    if request.param.startswith("forecast: "):
+        drawn = foreseen(FORESEEN[request.param.removeprefix("forecast: ")]())
+        return [picture(plan) for plan in drawn[:1] + drawn[-1:]]
     found = list(charts.plans(CASES[request.param]()))
     if request.param == "twelve":  # their own charts are like those of the others
         found = [plan for plan in found if plan.chart.framework is None]
@@ -176,15 +241,17 @@ def test_no_text_covers_another_or_leaves_the_sheet(pictures: list[Picture]) -> 
             assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1, f"{shown.chart.name}: {text!r} is cut off"
 
 
-def test_every_record_has_one_mark_that_leads_to_it(pictures: list[Picture]) -> None:
+def test_every_record_has_one_mark_that_leads_to_it_and_every_forecast_one_that_leads_nowhere(
+    pictures: list[Picture],
+) -> None:
     for shown in pictures:
         name = shown.chart.name
-        marks = [one for one in shown.svg.iter() if one.get("id", "").startswith(f"mark-{name}-")]
-        assert sorted(one.get("id", "") for one in marks) == sorted(mark_id(name, one) for one in shown.records)
-        for mark in marks:
-            record = mark.get("id", "").removeprefix(f"mark-{name}-")
-            leads = {one.get(f"{XLINK}href") for one in mark.iter(f"{SVG}a")}
-            assert leads == {f"records/{record}.html"}
+        marks = {one.get("id", ""): one for one in shown.svg.iter() if one.get("id", "").startswith(f"mark-{name}-")}
+        leads = {mark: {one.get(f"{XLINK}href") for one in svg.iter(f"{SVG}a")} for mark, svg in marks.items()}
+        records = {mark_id(name, one): {f"records/{one.record_id}.html"} for one in shown.records}
+        assert leads == records | {mark_id(name, one): set() for one in shown.forecasts}
+        ids = [one.get("id") for one in shown.svg.iter() if one.get("id")]
+        assert len(ids) == len(set(ids))
 
 
 def test_a_failure_is_told_where_its_figures_would_be(pictures: list[Picture]) -> None:
@@ -202,8 +269,8 @@ def test_a_picture_has_a_text_alternative_with_the_figures(pictures: list[Pictur
         assert shown.svg.findtext(f"{SVG}title")
         assert len(shown.chart.alt) > len(shown.chart.title)
         assert shown.chart.alt.isprintable()
-        assert re.search(r"\d (MB|s|%)", shown.chart.alt) or all(
-            one.figures.wheel_bytes is None for one in shown.records
+        assert re.search(r"\d (MB|B|s|%)", shown.chart.alt) or all(
+            one.figures.wheel_bytes is None for one in (*shown.records, *shown.forecasts)
         )
 
 
@@ -246,14 +313,171 @@ def test_what_was_not_measured_is_not_drawn_as_zero() -> None:
     assert " 0 s" not in plan.said and "0.00 s" not in plan.said
 
 
-def test_the_same_records_give_the_same_bytes_and_old_charts_go(tmp_path: Path) -> None:
+# Forecasts
+
+
+def rings(shown: Picture) -> list[list[str]]:
+    """How the shapes of each forecast's mark are filled."""
+    ids = {mark_id(shown.chart.name, one) for one in shown.forecasts}
+    marks = [one for one in shown.svg.iter() if one.get("id", "") in ids]
+    return [list(looks(mark)) for mark in marks]
+
+
+def looks(mark: ET.Element) -> Iterator[str]:
+    """Of each shape of a mark: matplotlib writes few ones as paths, many as uses of one path."""
+    defined = {one for defs in mark.iter(f"{SVG}defs") for one in defs}
+    for one in mark.iter():
+        if one.tag in (f"{SVG}path", f"{SVG}use") and one not in defined:
+            yield one.get("style", "")
+
+
+def test_a_forecast_is_drawn_as_rings_and_said_to_be_none_measured() -> None:
+    plans = foreseen([*of_torch(), *history("jax", 4)])
+    assert [plan.chart.name for plan in plans] == ["forecast-jax", "forecast-torch", "forecast-all"]
+    for shown in map(picture, plans):
+        assert "forecast" in shown.chart.title.lower()
+        for said in (shown.said, shown.chart.alt):
+            assert "Forecast 2026-11-23, not measured" in said
+        drawn = rings(shown)
+        assert len(drawn) == len(shown.forecasts)
+        assert all(style.startswith("fill: #ffffff; stroke: #") for mark in drawn for style in mark)
+
+
+def test_measurements_stand_among_forecasts_as_filled_dots() -> None:
+    shown = one_of(real(), "forecast-torch", of_torch())
+    assert sorted(one.version for one in shown.records) == ["2.15.0", "2.3.0"]
+    assert "measured: installed" in shown.said
+    assert "2.3.0 measured: 5,027 MB installed" in shown.chart.alt
+    (mark,) = [one for one in shown.svg.iter() if one.get("id") == mark_id("forecast-torch", shown.records[0])]
+    assert list(looks(mark)) == [f"fill: {style.LIGHT.series[0]}"]
+    alone = one_of([], "forecast-torch", of_torch())
+    assert alone.records == () and "measured: installed" not in alone.said
+
+
+def test_the_newest_and_the_heaviest_are_labelled_with_version_and_size() -> None:
+    said = one_of(real(), "forecast-torch", of_torch()).said
+    assert "2.15.0: 5,457 MB" in said and "2.4.0: 5,950 MB" in said
+    assert "2.2.0" in said  # where the uppermost line begins
+    assert "late releases of older branches" in said
+
+
+def test_releases_without_a_figure_are_counted_with_their_reasons_and_not_drawn() -> None:
+    made = [
+        *history("torch", 3),
+        *(
+            release("torch", f"2.{n}.0", FORECAST_AT, status="unsupported", reason=f"no wheel: torch>=2.{n}.0 wants x")
+            for n in range(5)
+        ),
+        release("torch", "3.0.0", FORECAST_AT, status="failed", reason="no lock"),
+        release("torch", "3.1.0", day("2026-01-01"), as_of=FORECAST_AT),
+        release("torch", "3.2.0", None),
+    ]
+    shown = one_of([], "forecast-torch", made)
+    assert {one.version for one in shown.forecasts} == {"1.0.0", "1.1.0", "1.2.0", "3.1.0"}
+    for told in (
+        "5 releases (2.0.0, 2.1.0, 2.2.0 and 2 more): all wheels, unsupported: no wheel: torch wants x",
+        "1 release (3.0.0): all wheels, failed: no lock",
+        "1 release (3.1.0): dependencies are as of another day",
+        "1 release (3.2.0): the index tells no time of upload",
+    ):
+        assert told in shown.said and told in shown.chart.alt
+    assert sum(map(len, rings(shown))) == 3 * 4 + 2
+
+
+def test_lines_break_where_the_method_changes() -> None:
+    shown = one_of([], "forecast-torch", FORESEEN["other methods"]())
+    assert "Lines break before 1.3.0: forecast by another method (2)" in shown.said
+    assert "Lines break before 1.6.0: forecast by another method (3)" in shown.said
+    assert "9 releases: from 560 MB (1.6.0" in shown.chart.alt  # not from those of other methods
+
+
+def test_all_frameworks_are_drawn_where_two_have_three_releases() -> None:
+    def drawn(*forecasts: Forecast) -> bool:
+        return any(plan.chart.name == "forecast-all" for plan in charts.plans([], forecasts))
+
+    assert drawn(*history("torch", 3), *history("jax", 3))
+    assert not drawn(*history("torch", 3), *history("jax", 2))
+    assert not drawn(*history("torch", 9))
+
+
+def test_of_all_frameworks_each_line_says_whose_it_is_and_when_it_is_of_the_own_wheel_only() -> None:
+    shown = one_of([], "forecast-all", [*history("torch", 3), *history("jaxlib", 4, scope="wheel")])
+    assert shown.chart.framework is None
+    assert "torch 1.2.0: 520 MB" in shown.said
+    assert "jaxlib 1.3.0: own wheel, 177 MB" in shown.said
+
+
+def test_more_frameworks_than_lines_can_be_told_apart_are_named() -> None:
+    shown = one_of([], "forecast-all", FORESEEN["many"]())
+    assert "runtime-19" in shown.said and "Not in the picture, lighter than these: runtime-3, runtime-2" in shown.said
+    assert len({one.framework for one in shown.forecasts}) == 16
+
+
+def test_one_release_makes_no_history() -> None:
+    assert list(charts.plans([], history("torch", 1))) == []
+    assert [plan.chart.name for plan in charts.plans([], history("torch", 2))] == ["forecast-torch"]
+
+
+def test_forecasts_have_charts_of_their_own_only() -> None:
+    alone = [plan.chart for plan in charts.plans(real())]
+    both = [plan.chart for plan in charts.plans(real(), of_torch())]
+    assert [one for one in both if not one.name.startswith("forecast-")] == alone
+
+
+def test_labels_of_ends_keep_their_order_and_their_distance() -> None:
+    wanted, heights = [10.0, 11.0, 12.0, 90.0], [20.0] * 4
+    middles = apart(wanted, heights, 0, 100)
+    assert middles == [10.0, 30.0, 50.0, 90.0]
+    assert apart([50.0, 50.0], [20.0, 20.0], 0, 100) == [40.0, 60.0]
+    assert apart([99.0], [20.0], 0, 100) == [90.0]
+    assert apart([], [], 0, 100) == []
+
+
+# Files
+
+
+def program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments],
+        env={"LANG": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_folder_that_has_forecasts_only_is_drawn_too(tmp_path: Path) -> None:
+    shelf = Forecasts(tmp_path)
+    for one in history("torch", 2):
+        shelf.add(one)
+    torn = shelf.folder / "torch" / "torn.json"
+    torn.write_text("{")
+    done = program("charts", "--results", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(": 1 charts of 0 records, 2 forecasts\n")
+    assert "left out, no valid forecast: torn.json" in done.stderr
+    assert {path.name for path in (tmp_path / "charts").iterdir()} == {
+        f"forecast-torch-{theme}.{kind}" for theme in ("light", "dark") for kind in ("svg", "png")
+    }
+
+
+def test_a_folder_that_has_neither_is_bad_input_and_says_what_to_do(tmp_path: Path) -> None:
+    done = program("charts", "--results", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no record in") and "harness forecast" in done.stderr
+
+
+def test_the_same_input_gives_the_same_bytes_and_old_charts_go(tmp_path: Path) -> None:
     records = [ok()[0], failed("no more memory", framework="unlucky", record_id="unlucky")]
-    first = charts.write_all(records, tmp_path)
+    forecasts = [*of_torch(), *history("jax", 3, every=99)]
+    first = charts.write_all(records, tmp_path, forecasts=forecasts)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert set(before) == {f"{one.name}-{t}.{k}" for one in first for t in ("light", "dark") for k in ("svg", "png")}
     (tmp_path / "inside-gone-light.svg").write_text("of a framework that no longer has records")
+    (tmp_path / "forecast-gone-dark.png").write_text("of one that no longer has forecasts")
     (tmp_path / "notes.md").write_text("somebody's own")
-    assert charts.write_all(list(reversed(records)), tmp_path) == first
+    assert charts.write_all(list(reversed(records)), tmp_path, forecasts=list(reversed(forecasts))) == first
+    assert "forecast-all" in {one.name for one in first}
     after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert after.pop("notes.md") == b"somebody's own"
     assert after == before

@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 from harness.archive.store import Store
 from harness.cli.main import cli
 from harness.errors import InputError, MeasurementError, RegressionError
+from harness.forecast import Forecast
 from harness.record import Record, parse_record, schema
 from harness.report import site, units
-from harness.report.pages import api, markup, pieces, reference, start_page
+from harness.report.pages import api, forecast_section, markup, pieces, reference, start_page
 from harness.report.publish import publish
+from tests.support.releases import FORECAST_AT, history, release, sized
 
 pytestmark = pytest.mark.integration
 
@@ -53,14 +55,19 @@ class Picture:
     framework: str | None
 
 
-def draw(records: Sequence[Record], folder: Path, link: Callable[[Record], str]) -> list[Picture]:
-    """Two charts, as far as the site looks at them."""
+def draw(
+    records: Sequence[Record], forecasts: Sequence[Forecast], folder: Path, link: Callable[[Record], str]
+) -> list[Picture]:
+    """Two charts, and two of forecasts where there are some, as far as the site looks at them."""
     folder.mkdir(parents=True)
     marks = "".join(
         f'<a xlink:href="{link(one)}" target="_blank"><path id="mark-decision-{one.record_id}" d="M0 0"/></a>'
         for one in records
     )
     charts = [Picture("decision", "Decide", "what is seen", None), Picture("inside-torch", "In", "torch seen", "torch")]
+    if forecasts:
+        charts += [Picture(f"forecast-{name}", name, f"{name} foreseen", name) for name in ("torch", "jaxlib")]
+        charts.append(Picture("forecast-all", "All", "all foreseen", None))
     for chart in charts:
         for scheme in ("light", "dark"):
             (folder / f"{chart.name}-{scheme}.svg").write_text(SVG.format(marks=marks))
@@ -191,6 +198,146 @@ def test_a_name_that_no_file_may_have_is_left_out(records: list[Record], docs: P
 
 def test_a_lock_named_by_nonsense_is_not_looked_for(records: list[Record], tmp_path: Path) -> None:
     assert site.publish_locks([changed(records[0], lock_sha256="*" * 12)], RESULTS / "locks", tmp_path / "locks") == {}
+
+
+# Forecasts
+
+
+def forecast_part(docs: Path, framework: str) -> str:
+    """Of a framework's page what is below the heading `Forecast`."""
+    return (docs / "frameworks" / f"{framework}.md").read_text().partition("\n## Forecast\n")[2]
+
+
+def rows_of(part: str, table: str) -> list[list[str]]:
+    """The cells of a table's body, as a browser would show them."""
+    (body,) = re.findall(rf'id="{table}".*?<tbody>(.*?)</tbody>', part, re.DOTALL)
+    rows = re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
+    return [[Reader(cell).said for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)] for row in rows]
+
+
+def test_a_framework_has_a_section_of_forecasts_apart_from_what_was_measured(records: list[Record], docs: Path) -> None:
+    told = site.write(records, forecasts=history("torch", 3), docs=docs, results=RESULTS, draw=draw)
+    assert told.forecasts == 3
+    page = (docs / "frameworks" / "torch.md").read_text()
+    measured, _, forecast = page.partition("\n## Forecast\n")
+    assert "Forecast 2026-11-23, not measured" in forecast
+    assert "charts/forecast-torch-light.svg" in forecast and "inside-torch" not in forecast
+    assert "charts/inside-torch-light.svg" in measured and "forecast" not in measured
+    assert forecast.count('class="scroll forecast"') == forecast.count("<table") == 1
+    assert "## Forecast" not in (docs / "frameworks" / "jax.md").read_text()
+
+
+def test_releases_are_listed_newest_first_with_their_sizes_and_what_sorts_them(docs: Path) -> None:
+    site.write([], forecasts=[*history("jaxlib", 11, every=30)], docs=docs, results=RESULTS, draw=draw)
+    part = forecast_part(docs, "jaxlib")
+    rows = rows_of(part, "forecast-releases")
+    assert [row[0] for row in rows] == [f"1.{n}.0" for n in reversed(range(11))]
+    assert rows[0] == ["1.10.0", "2026-11-22", "85.7 MB", "200 MB", "300 MB", "600 MB"]
+    orders = re.findall(r'<th scope="row" class="ordered" data-order="(\d+)">', part)
+    assert [int(order) for order in orders] == list(reversed(range(11)))
+
+
+def test_what_came_to_nothing_says_why_and_has_no_figure(docs: Path) -> None:
+    forecasts = [
+        release("jaxlib", "1.0", FORECAST_AT, scope="wheel", warnings=("jaxlib 1.0 was yanked",)),
+        release("jaxlib", "1.0", FORECAST_AT, status="failed", reason="no set of versions fits"),
+        release("jaxlib", "2.0", None, status="unsupported", reason="no wheel of jaxlib==2.0"),
+        release("jaxlib", "0.9", FORECAST_AT - timedelta(days=400), as_of=FORECAST_AT),
+    ]
+    site.write([], forecasts=forecasts, docs=docs, results=RESULTS, draw=draw)
+    newest, middle, oldest = rows_of(forecast_part(docs, "jaxlib"), "forecast-releases")
+    assert newest[0] == "2.0unsupported in lock: no wheel of jaxlib==2.0"
+    assert all(cell.startswith(units.NONE) for cell in newest[1:])
+    assert middle[0] == "1.0failed in lock: no set of versions fitsjaxlib 1.0 was yanked"
+    assert middle[2] == "2.00 MB" and middle[5] == f"{units.NONE} none: failed: no set of versions fits"
+    assert oldest[5] == "9.00 MBas of 2026-11-23T18:00:00Z"
+
+
+def test_targets_stand_in_a_table_of_pythons_and_platforms(docs: Path) -> None:
+    forecasts = [
+        release("jaxlib", "1.0", FORECAST_AT, python=python, platform=platform, scope="wheel", figures=sized(size))
+        for python, platform, size in (("3.9", "linux_x86_64", 30), ("3.10", "windows_x86_64", 60))
+    ]
+    gone = {"status": "unsupported", "reason": "no wheel of jaxlib==1.0 for cp310 linux_x86_64", "scope": "wheel"}
+    forecasts.append(release("jaxlib", "1.0", None, python="3.10", **gone))
+    site.write([], forecasts=forecasts, docs=docs, results=RESULTS, draw=draw)
+    part = forecast_part(docs, "jaxlib")
+    assert rows_of(part, "forecast-targets") == [
+        ["CPython 3.9", "4.29 MB10.0 MB unpacked", f"{units.NONE} none: not forecast"],
+        ["CPython 3.10", "no wheel", "8.57 MB20.0 MB unpacked"],
+    ]
+    assert 'title="no wheel of jaxlib==1.0 for cp310 linux_x86_64"' in part
+
+
+def test_a_framework_that_was_only_forecast_has_a_page_and_stands_in_a_list_of_its_own(
+    records: list[Record], docs: Path
+) -> None:
+    told = site.write(records, forecasts=history("jaxlib", 2), docs=docs, results=RESULTS, draw=draw)
+    assert "jaxlib" in told.frameworks
+    page = (docs / "frameworks" / "jaxlib.md").read_text()
+    assert "Nothing of it was measured yet." in page and "## Records" not in page
+    measured, _, only = (docs / "frameworks" / "index.md").read_text().partition("## Forecast only")
+    assert "torch.html" in measured and "jaxlib" not in measured
+    assert "jaxlib.html" in only and "510 MB" in only and "\njaxlib\n" in only
+
+
+def test_the_start_page_has_pictures_of_forecasts_under_a_heading_of_their_own(
+    records: list[Record], docs: Path
+) -> None:
+    site.write(records, forecasts=history("torch", 2), docs=docs, results=RESULTS, draw=draw)
+    charts = (docs / "_generated" / "charts.md").read_text()
+    assert 0 < charts.index("### Forecast, not measured") < charts.index("forecast-all-light.svg")
+    site.write(records, docs=docs, results=RESULTS, draw=draw)
+    assert "orecast" not in (docs / "_generated" / "charts.md").read_text()
+
+
+def test_tables_are_in_the_site_byte_for_byte_and_a_forecast_leads_to_its_own(
+    records: list[Record], docs: Path, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    for name in ("datapackage.json", "footprint.csv"):
+        shutil.copy(RESULTS / name, results)
+    (results / "forecast.csv").write_text("record_id\nx\n")
+    site.write(records, forecasts=history("torch", 2), docs=docs, results=results, draw=draw)
+    public = docs / "_generated" / "public" / "tables"
+    assert {path.name: path.read_bytes() for path in public.iterdir()} == {
+        path.name: path.read_bytes() for path in results.iterdir()
+    }
+    assert 'href="../tables/forecast.csv"' in forecast_part(docs, "torch")
+
+
+def test_forecasts_in_any_order_give_the_same_bytes(records: list[Record], docs: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(docs, tmp_path / "other")
+    forecasts = [*history("torch", 4), *history("torch", 3, python="3.12"), *history("jaxlib", 2)]
+    site.write(records, forecasts=forecasts, docs=docs, results=RESULTS, draw=draw)
+    site.write(records, forecasts=reversed(forecasts), docs=other, results=RESULTS, draw=draw)
+    assert written(docs) == written(other)
+
+
+def test_a_forecast_of_a_name_that_no_file_may_have_is_left_out(records: list[Record], docs: Path) -> None:
+    odd = release("../../evil", "1.0", FORECAST_AT)
+    told = site.write(records, forecasts=[odd], docs=docs, results=RESULTS, draw=draw)
+    assert told.left_out == (odd.record_id,) and told.forecasts == 0
+
+
+def test_what_a_forecast_says_is_text(docs: Path) -> None:
+    evil = {"version": HOSTILE, "platform": HOSTILE, "variant": HOSTILE, "warnings": (HOSTILE,), "scope": "wheel"}
+    forecasts = [
+        release("jaxlib", **{"uploaded_at": FORECAST_AT} | evil),
+        release(
+            "jaxlib",
+            **{"uploaded_at": None, "status": "failed", "phase": HOSTILE, "reason": HOSTILE, "python": "4"} | evil,
+        ),
+    ]
+    site.write([], forecasts=forecasts, docs=docs, results=RESULTS, draw=draw)
+    for name in ("jaxlib", "index"):
+        page = (docs / "frameworks" / f"{name}.md").read_text()
+        reader = Reader(page.replace(forecast_section.SORTING, ""))
+        assert "script" not in reader.elements and "b" not in reader.elements
+        assert "<script>alert(1)</script>" in reader.said
+        fences = re.findall(r"`{3,}.*", page)
+        assert all(re.fullmatch(r"```(\{raw\} html|\{toctree\})?", fence) for fence in fences)
 
 
 # What a record says is text
@@ -385,10 +532,10 @@ def test_the_reference_has_every_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", HAND_WRITTEN, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_pages_name_only_commands_and_targets_that_exist(page: Path) -> None:
     said = page.read_text()
-    commands = set(re.findall(r"(?:^|`|/)harness ([a-z]+)", said, re.MULTILINE))
-    targets = set(re.findall(r"(?:^|`)(?:[A-Z]+=\S+ )?make ([a-z]+)", said, re.MULTILINE))
+    commands = set(re.findall(r"(?:^|`|/)harness ([a-z-]+)", said, re.MULTILINE))
+    targets = set(re.findall(r"(?:^|`)(?:[A-Z]+=\S+ )?make ([a-z-]+)", said, re.MULTILINE))
     assert commands <= set(cli.commands)
-    assert targets <= set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    assert targets <= set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
 
 
 # Publishing

@@ -51,6 +51,8 @@ class Fault:
     """Accept the request, and say nothing until the shutdown."""
     short: bool = False
     """Announce the whole body, send half of it, and close."""
+    cut: bool = False
+    """Answer a range request in order, and close in the middle of its body."""
     body: Callable[[bytes], bytes] | None = None
     """Send this in the body's place, with a Content-Length that fits it."""
 
@@ -300,11 +302,11 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.short:
             self._send(200, kind, body, announced=len(body), sent=len(body) // 2)
         elif index.ranges and kind == FILE_TYPE:
-            self._send_range(kind, body)
+            self._send_range(kind, body, cut=fault.cut)
         else:
             self._send(200, kind, body)
 
-    def _send_range(self, kind: str, body: bytes) -> None:
+    def _send_range(self, kind: str, body: bytes, *, cut: bool = False) -> None:
         wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if wanted is None or not any(wanted.groups()):
             self._send(200, kind, body, {"Accept-Ranges": "bytes"})
@@ -317,7 +319,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(416, "text/plain", b"", {"Content-Range": f"bytes */{len(body)}"})
             return
         place = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {first}-{last}/{len(body)}"}
-        self._send(206, kind, body[first : last + 1], place)
+        part = body[first : last + 1]
+        self._send(206, kind, part, place, announced=len(part), sent=len(part) // 2 if cut else None)
 
     def _send(
         self,

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from harness.archive import budgets
+from harness.archive.budgets import Verdict
 from harness.errors import InputError
+from harness.forecast import Forecast, ForecastFigures
 from harness.job import parse_size
 from harness.record import Figures
+from tests.support.forecasts import forecast, unsupported, wheel
 from tests.support.refusal import refused
 from tests.unit.test_compare import record
 
@@ -83,7 +86,7 @@ def test_a_missing_figure_is_neither_a_fit_nor_zero() -> None:
     half = record(figures=Figures(installed_bytes=90), absent={"bytecode_bytes": "compileall timed out"})
     small = record(figures=Figures(installed_bytes=1, bytecode_bytes=0))
     found = budgets.judge([half, small], budgets.parse_limit("100", KNOWN))
-    assert [one.record for one in found] == [small, half], "those without a figure come last"
+    assert [one.weighed for one in found] == [small, half], "those without a figure come last"
     assert (found[1].bytes, found[1].fits, found[1].spare_bytes) == (None, None, None)
     assert "compileall timed out" in found[1].why_not
 
@@ -92,6 +95,90 @@ def test_everything_fits_where_the_vendor_has_no_limit() -> None:
     limit = budgets.parse_limit("google-cloud-run", KNOWN)
     (found,) = budgets.judge([record(figures=Figures(image_bytes=10**15))], limit)
     assert (limit.bytes, found.fits, found.spare_bytes) == (None, True, None)
+
+
+# forecasts
+
+TORCH = forecast([wheel("torch", 60, 100)])
+"""Downloads 60, unpacks to 100."""
+WHEEL_ONLY = forecast([wheel("torch", 60, 100)], scope="wheel")
+
+
+def judged(one: Forecast, text: str, of: str) -> Verdict:
+    (found,) = budgets.judge([one], budgets.parse_limit(text, KNOWN, of))
+    assert found.weighed is one
+    return found
+
+
+def test_every_measure_but_the_image_has_a_forecast_figure() -> None:
+    assert set(budgets.FORECAST) == set(budgets.MEASURES) - {"image"}
+    assert set(budgets.FORECAST.values()) <= set(ForecastFigures.model_fields)
+
+
+@pytest.mark.parametrize("one", [TORCH, WHEEL_ONLY], ids=["closure", "wheel"])
+def test_a_forecast_answers_exactly_for_its_own_wheel(one: Forecast) -> None:
+    for text, expected in (("60", (60, True, 0)), ("59", (60, False, -1))):
+        found = judged(one, text, "wheel")
+        assert (found.bytes, found.fits, found.spare_bytes) == expected
+        assert found.counted == found.why_not == "" and found.at_least_bytes is None
+
+
+def test_a_forecast_answers_exactly_for_the_download() -> None:
+    assert (judged(TORCH, "60", "download").fits, judged(TORCH, "59", "download").fits) == (True, False)
+    assert judged(TORCH, "60", "download").counted == ""
+
+
+def test_what_wheels_unpack_to_stands_for_what_is_installed_without_bytecode_and_says_so() -> None:
+    for text, expected in (("100", (100, True, 0)), ("99", (100, False, -1))):
+        found = judged(TORCH, text, "installed-without-bytecode")
+        assert (found.bytes, found.fits, found.spare_bytes) == expected
+        assert found.counted == "unpacked, forecast: all but what the installer writes itself"
+
+
+def test_too_much_without_bytecode_is_too_much_and_less_cannot_be_told() -> None:
+    heavy, light = judged(TORCH, "99", "installed"), judged(TORCH, "100", "installed")
+    assert (heavy.fits, light.fits) == (False, None)
+    for found in (heavy, light):
+        assert (found.bytes, found.spare_bytes, found.at_least_bytes) == (None, None, 100)
+        assert found.why_not == "bytecode_bytes: a forecast does not tell it, only a measurement does"
+        assert found.counted.startswith("unpacked, forecast")
+
+
+def test_everything_forecast_fits_where_there_is_no_limit() -> None:
+    limit = budgets.parse_limit("google-cloud-run", KNOWN, "installed")
+    (found,) = budgets.judge([TORCH], limit)
+    assert (found.fits, found.bytes, found.spare_bytes) == (True, None, None)
+
+
+@pytest.mark.parametrize(
+    ("one", "of", "why"),
+    [
+        (TORCH, "image", "image_bytes: a forecast does not tell it, only a measurement does"),
+        (WHEEL_ONLY, "image", "image_bytes: a forecast does not tell it, only a measurement does"),
+        (WHEEL_ONLY, "download", "download_bytes: only its own wheel was forecast, not what it needs"),
+        (WHEEL_ONLY, "installed", "unpacked_bytes: only its own wheel was forecast, not what it needs"),
+        (
+            WHEEL_ONLY,
+            "installed-without-bytecode",
+            "unpacked_bytes: only its own wheel was forecast, not what it needs",
+        ),
+        (unsupported(), "wheel", "wheel_bytes: not reached: unsupported in lock"),
+        (unsupported(), "installed", "unpacked_bytes: not reached: unsupported in lock"),
+    ],
+)
+def test_what_was_not_forecast_cannot_be_told(one: Forecast, of: str, why: str) -> None:
+    found = judged(one, "1GB", of)
+    assert (found.bytes, found.fits, found.spare_bytes, found.at_least_bytes) == (None, None, None, None)
+    assert (found.why_not, found.counted) == (why, "")
+
+
+def test_records_and_forecasts_stand_in_one_order_by_what_is_known_of_them() -> None:
+    small = record(record_id="a", figures=Figures(installed_bytes=50, bytecode_bytes=10))
+    large = record(record_id="b", figures=Figures(installed_bytes=190, bytecode_bytes=10))
+    kept = [unsupported(), large, TORCH, small]
+    found = budgets.judge(kept, budgets.parse_limit("150", KNOWN))
+    assert [one.weighed for one in found] == [small, TORCH, large, kept[0]]
+    assert [one.fits for one in found] == [True, None, False, None]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from harness.archive import compare
 from harness.archive.store import Store
+from harness.archive.weighed import Weighed
+from harness.forecast import Forecast, ForecastFigures, ForecastWheel
 from harness.record import (
     DistributionLine,
     Duplicates,
@@ -25,6 +27,7 @@ from harness.record import (
     ModuleLine,
     Record,
 )
+from tests.support.forecasts import forecast, unsupported, wheel
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -205,3 +208,159 @@ def test_none_is_best_where_times_cannot_be_compared(others: dict[str, Any]) -> 
     other = record(figures=Figures(import_warm_seconds=2.0), **others)
     assert compare.best([one, one, other], "import_warm_seconds") == ()
     assert compare.best([one, record(figures=Figures(import_warm_seconds=2.0))], "import_warm_seconds") == (0,)
+
+
+# forecasts
+
+FORECAST_WHEELS = st.lists(st.builds(wheel, NAMES, SIZES, SIZES, st.sampled_from(["1", "2"])), max_size=8)
+
+
+def closure(wheels: Sequence[ForecastWheel]) -> Forecast:
+    """With the framework's own wheel, which every forecast that is ok has."""
+    return forecast([wheel("torch", 5, 7), *wheels])
+
+
+def locked(*wheels: ForecastWheel, **changed: Any) -> Record:
+    """The record of a lock that has these wheels, and of an installation that unpacked them."""
+    record = measured(
+        [line(one.name, one.unpacked_bytes, one.version) for one in wheels],
+        [
+            LockedWheel(name=one.name, version=one.version, bytes=one.bytes, unpacked_bytes=one.unpacked_bytes)
+            for one in wheels
+        ],
+        **changed,
+    )
+    unpacked = sum(one.unpacked_bytes for one in wheels)
+    return record.model_copy(update={"figures": record.figures.model_copy(update={"unpacked_bytes": unpacked})})
+
+
+CLOSURES = st.builds(closure, FORECAST_WHEELS)
+LOCKED = st.builds(lambda wheels: locked(*wheels), FORECAST_WHEELS)
+
+
+@given(CLOSURES, CLOSURES | LOCKED)
+def test_the_parts_of_forecasts_sum_to_the_difference(before: Forecast, after: Weighed) -> None:
+    for found, sign in ((compare.diff(before, after), 1), (compare.diff(after, before), -1)):
+        assert found.attributed == ("unpacked_bytes", "download_bytes") and found.leading == "unpacked_bytes"
+        for figure in found.attributed:
+            assert found.unattributed(figure) == 0
+            assert sum(part.difference(figure) for part in found.parts) == found.delta(figure).difference
+            assert found.delta(figure).difference == sign * (
+                getattr(after.figures, figure) - getattr(before.figures, figure)
+            )
+
+
+@given(FORECAST_WHEELS)
+def test_a_forecast_of_what_is_then_measured_does_not_differ_but_in_what_it_is(wheels: list[ForecastWheel]) -> None:
+    both = [wheel("torch", 5, 7), *wheels]
+    found = compare.diff(forecast(both), locked(*both))
+    assert found.parts == () and found.modules == ()
+    assert {one.figure: one.difference for one in found.deltas if one.difference is not None} == {
+        "wheel_unpacked_bytes": 0,
+        "download_bytes": 0,
+        "unpacked_bytes": 0,
+        "distributions": 0,
+    }
+    assert ("what it is", "forecast, not measured", "measured") in {
+        (one.name, one.before, one.after) for one in found.circumstances
+    }
+
+
+def test_forecasts_of_the_locks_of_real_records_agree_with_their_figures() -> None:
+    records = [one for one in Store(REPOSITORY / "results").all(lambda path, why: None) if one.ledger]
+    assert records
+    for one in records:
+        wheels = [wheel(each.name, each.bytes, each.unpacked_bytes or 0, each.version) for each in one.wheels]
+        found = compare.diff(forecast(wheels, framework=one.framework, version=one.version), one)
+        assert found.delta("wheel_bytes").difference == found.delta("wheel_unpacked_bytes").difference == 0
+        assert found.delta("unpacked_bytes").difference == found.delta("download_bytes").difference == 0
+        assert found.parts == ()
+
+
+def test_only_a_measurement_tells_what_was_installed_and_timed() -> None:
+    figures = Figures(wheel_bytes=10, installed_bytes=100, import_warm_seconds=1.5)
+    found = compare.diff(record(figures=figures), forecast([wheel("torch", 10)]))
+    for figure in ("installed_bytes", "import_warm_seconds"):
+        delta = found.delta(figure)
+        assert (delta.after, delta.difference) == (None, None)
+        assert delta.why_not == "a forecast does not tell it, only a measurement does (the second)"
+    assert found.delta("wheel_bytes").difference == 0
+
+
+def test_two_forecasts_are_compared_by_what_forecasts_tell() -> None:
+    found = compare.diff(forecast(), forecast([wheel("torch", 12, 33)]))
+    assert [one.figure for one in found.deltas] == list(ForecastFigures.model_fields)
+    assert {one.figure: one.difference for one in found.deltas} == {
+        "wheel_bytes": 2,
+        "wheel_unpacked_bytes": 3,
+        "wheel_files": 0,
+        "download_bytes": 2,
+        "unpacked_bytes": 3,
+        "files": 0,
+        "distributions": 0,
+    }
+    assert "what it is" not in {one.name for one in found.circumstances}
+
+
+@pytest.mark.parametrize("other", [forecast(), locked(wheel("torch"))], ids=["forecast", "record"])
+def test_where_only_its_own_wheel_was_forecast_only_that_is_compared(other: Weighed) -> None:
+    found = compare.diff(forecast([wheel("torch", 12, 33)], scope="wheel"), other)
+    assert found.leading == "wheel_unpacked_bytes" and found.delta(found.leading).difference == -3
+    assert (found.attributed, found.parts) == ((), ())
+    why = "only its own wheel was forecast, not what it needs (the first)"
+    assert {found.delta(figure).why_not for figure in ("download_bytes", "unpacked_bytes", "distributions")} == {why}
+    assert ("what was weighed", "its own wheel", "all that it needs") in {
+        (one.name, one.before, one.after) for one in found.circumstances
+    }
+
+
+@pytest.mark.parametrize("other", [forecast(), locked(wheel("torch"))], ids=["forecast", "record"])
+def test_what_could_not_be_forecast_has_its_reason(other: Weighed) -> None:
+    found = compare.diff(other, unsupported())
+    delta = found.delta("unpacked_bytes")
+    assert (found.leading, found.parts) == ("unpacked_bytes", ())
+    assert (delta.before, delta.difference) == (30, None)
+    assert delta.why_not == "not reached: unsupported in lock (the second)"
+
+
+@pytest.mark.parametrize(
+    ("of_forecast", "other", "comparable"),
+    [
+        (1, locked(wheel("torch")), True),
+        (2, locked(wheel("torch")), False),
+        (1, locked(wheel("torch"), methods={"sizes": 2, "times": 1}), False),
+        (2, locked(wheel("torch"), methods={"sizes": 2, "times": 1}), False),
+        (1, locked(wheel("torch"), methods={"sizes": 1, "times": 2}), True),
+        (1, locked(wheel("torch"), methods={"times": 1}), False),
+        (1, forecast(), True),
+        (2, forecast(), False),
+        (2, forecast(method_version=2), True),
+    ],
+)
+def test_figures_of_other_definitions_are_not_subtracted(of_forecast: int, other: Weighed, comparable: bool) -> None:
+    found = compare.diff(forecast([wheel("torch", 12, 33)], method_version=of_forecast), other)
+    delta = found.delta("unpacked_bytes")
+    assert (delta.before, delta.after) == (33, 30)
+    assert (delta.difference, bool(found.parts)) == ((-3, True) if comparable else (None, False))
+    assert comparable or "not comparable: method versions of sizes are" in delta.why_not
+
+
+def test_a_record_that_does_not_tell_what_each_wheel_unpacks_to_has_no_parts() -> None:
+    wheels = [LockedWheel(name="torch", version="1", bytes=10)]
+    older = measured([line("torch", 30)], wheels)
+    older = older.model_copy(update={"figures": older.figures.model_copy(update={"unpacked_bytes": 30})})
+    found = compare.diff(older, forecast([wheel("torch", 12, 33)]))
+    assert found.delta("unpacked_bytes").difference == 3
+    assert found.parts == ()
+
+
+def test_nothing_of_the_machine_is_told_where_nothing_ran() -> None:
+    other = forecast(platform="macos_arm64", python="3.12", resolver="uv 0.8", harness_version="0.2.0")
+    told = {one.name: (one.before, one.after) for one in compare.diff(record(), other).circumstances}
+    assert told == {
+        "what it is": ("measured", "forecast, not measured"),
+        "platform": ("linux_x86_64", "macos_arm64"),
+        "Python": ("3.11", "3.12"),
+        "resolver": ("unknown", "uv 0.8"),
+        "harness": ("0.1.0", "0.2.0"),
+    }

@@ -1,4 +1,4 @@
-"""The data package: every column has a type, a unit and a meaning, and the table keeps to them."""
+"""The data package: every column has a type, a unit and a meaning, and the tables keep to them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,30 @@ from typing import Any
 
 import pytest
 
+from harness.archive import incremental
 from harness.archive.datapackage import fields, to_json
-from harness.archive.store import Store
-from harness.archive.tables import COLUMNS, ENVIRONMENT, FIGURES, KEYS, to_csv
+from harness.archive.store import Forecasts, Store
+from harness.archive.tables import (
+    COLUMNS,
+    ENVIRONMENT,
+    FIGURES,
+    FOOTPRINT,
+    FORECAST,
+    FORECAST_FIGURES,
+    KEYS,
+    TABLES,
+    to_csv,
+)
+from harness.forecast import schema as forecast_schema
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = REPOSITORY / "results"
 SCHEMA = json.loads((REPOSITORY / "docs" / "record.schema.json").read_text())
-FIELDS = {field["name"]: field for field in fields(COLUMNS)}
-COUNTS = {"distributions", "import_modules"}
+FIELDS = {field["name"]: field for field in fields(FOOTPRINT)}
+FORECAST_FIELDS = {field["name"]: field for field in fields(FORECAST)}
+COUNTS = {"distributions", "import_modules", "wheel_files", "files"}
+INSTANTS = {"measured_at", "forecast_at", "as_of", "uploaded_at"}
+EVERY = [(table, column) for table in TABLES for column in table.columns]
 
 
 def keeps_to(cell: str, field: dict[str, Any]) -> bool:
@@ -62,22 +77,41 @@ def test_a_cell_of_another_type_would_be_found(column: str, cell: str) -> None:
     assert not keeps_to(cell, FIELDS[column])
 
 
-def test_every_column_is_described_in_the_table_s_order() -> None:
-    (table,) = json.loads(to_json(COLUMNS))["resources"]
-    assert [field["name"] for field in table["schema"]["fields"]] == list(COLUMNS)
-    assert table["schema"]["missingValues"] == [""]
-    for field in table["schema"]["fields"]:
-        assert len(field["description"].split()) >= 3 and "\n" not in field["description"], field
-        assert field["description"].endswith("."), field
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [("unpacked_bytes", "1.5"), ("scope", "everything"), ("uploaded_at", "yesterday"), ("method_version", "0")],
+)
+def test_so_it_would_in_the_table_of_forecasts(column: str, cell: str) -> None:
+    assert not keeps_to(cell, FORECAST_FIELDS[column])
 
 
-def test_no_two_columns_mean_the_same() -> None:
-    assert len({field["description"] for field in FIELDS.values()}) == len(COLUMNS)
+def test_every_column_is_described_in_the_tables_order() -> None:
+    resources = json.loads(to_json(TABLES))["resources"]
+    assert [one["path"] for one in resources] == ["footprint.csv", "forecast.csv"]
+    for resource, table in zip(resources, TABLES, strict=True):
+        assert [field["name"] for field in resource["schema"]["fields"]] == list(table.columns)
+        assert resource["schema"]["missingValues"] == [""]
+        for field in resource["schema"]["fields"]:
+            assert len(field["description"].split()) >= 3 and "\n" not in field["description"], field
+            assert field["description"].endswith("."), field
 
 
-@pytest.mark.parametrize("column", COLUMNS)
-def test_units_agree_with_suffixes(column: str) -> None:
-    kind, unit = FIELDS[column]["type"], FIELDS[column]["unit"]
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_no_two_columns_mean_the_same(table: Any) -> None:
+    assert len({field["description"] for field in fields(table)}) == len(table.columns)
+
+
+def test_a_figure_that_both_tables_have_is_of_one_type_and_unit() -> None:
+    both = set(FIGURES) & set(FORECAST_FIGURES)
+    assert both == {"wheel_bytes", "download_bytes", "unpacked_bytes", "distributions"}
+    for column in both:
+        assert {**FIELDS[column], "description": ""} == {**FORECAST_FIELDS[column], "description": ""}
+
+
+@pytest.mark.parametrize(("table", "column"), EVERY, ids=lambda one: getattr(one, "name", one))
+def test_units_agree_with_suffixes(table: Any, column: str) -> None:
+    field = next(one for one in fields(table) if one["name"] == column)
+    kind, unit = field["type"], field["unit"]
     if column.endswith("_bytes"):
         assert (kind, unit) == ("integer", "bytes")
     elif column.endswith("_seconds"):
@@ -85,8 +119,9 @@ def test_units_agree_with_suffixes(column: str) -> None:
     elif column in COUNTS:
         assert (kind, unit) == ("integer", "count")
     else:
-        assert unit is None and column not in FIGURES
-        assert kind == ("datetime" if column in ("measured_at", "as_of") else "string")
+        assert unit is None and column not in (*FIGURES, *FORECAST_FIGURES)
+        versions = (FORECAST, "method_version")  # a number, and no quantity
+        assert kind == ("datetime" if column in INSTANTS else "integer" if (table, column) == versions else "string")
 
 
 def test_the_json_schema_says_the_same() -> None:
@@ -104,26 +139,38 @@ def test_the_json_schema_says_the_same() -> None:
         assert FIELDS[column]["description"] == f"{published} Separated by blanks."
 
 
+def test_the_json_schema_of_forecasts_says_the_same() -> None:
+    schema = forecast_schema()
+    for column in set(FORECAST_FIELDS) - {"extras"}:
+        place = schema["$defs"]["ForecastFigures"] if column in FORECAST_FIGURES else schema
+        assert FORECAST_FIELDS[column]["description"] == " ".join(place["properties"][column]["description"].split())
+
+
 def test_the_published_package_is_the_present_one() -> None:
-    assert (RESULTS / "datapackage.json").read_text() == to_json(COLUMNS), "run `make tables`"
+    there = tuple(table for table in TABLES if (RESULTS / table.file).exists())
+    assert there[0] is FOOTPRINT
+    assert (RESULTS / "datapackage.json").read_text() == to_json(there), "run `make tables`"
 
 
-def test_the_published_table_is_that_of_the_published_records(tmp_path: Path) -> None:
+def test_the_published_tables_are_those_of_what_is_published() -> None:
     torn: list[Path] = []
     text = to_csv(Store(RESULTS).all(lambda path, why: torn.append(path)))
-    assert torn == []
     assert (RESULTS / "footprint.csv").read_text() == text, "run `make tables`"
+    forecasts = list(Forecasts(RESULTS).all(lambda path, why: torn.append(path)))
+    if forecasts or (RESULTS / "forecast.csv").exists():
+        text = incremental.to_csv(FORECAST, forecasts)
+        assert (RESULTS / "forecast.csv").read_text() == text, "run `make tables`"
+    assert torn == []
 
 
-def test_the_published_table_keeps_to_its_package() -> None:
-    package = json.loads((RESULTS / "datapackage.json").read_text())
-    (table,) = package["resources"]
-    described = {field["name"]: field for field in table["schema"]["fields"]}
-    with (RESULTS / table["path"]).open(newline="", encoding=table["encoding"]) as file:
-        reader = csv.DictReader(file, strict=True)
-        rows = list(reader)
-    assert reader.fieldnames == list(described)
-    assert rows
-    for row in rows:
-        for column, cell in row.items():
-            assert keeps_to(cell, described[column]), (row["record_id"], column, cell)
+def test_the_published_tables_keep_to_their_package() -> None:
+    for resource in json.loads((RESULTS / "datapackage.json").read_text())["resources"]:
+        described = {field["name"]: field for field in resource["schema"]["fields"]}
+        with (RESULTS / resource["path"]).open(newline="", encoding=resource["encoding"]) as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+        assert reader.fieldnames == list(described)
+        assert rows
+        for row in rows:
+            for column, cell in row.items():
+                assert keeps_to(cell, described[column]), (row["record_id"], column, cell)

@@ -1,33 +1,53 @@
-"""The table: a function of the valid records alone, whatever was there before and however it came to be."""
+"""The tables: functions of the valid records, or forecasts, alone, whatever was there before and however it came to be.
+
+What holds for one table is asked of both.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.archive import tables
-from harness.archive.store import Store
-from harness.archive.tables import COLUMNS, SETTLING_SECONDS, rebuild, row, to_csv
+from harness.archive import datapackage, incremental
+from harness.archive.incremental import SETTLING_SECONDS
+from harness.archive.store import Forecasts, Store
+from harness.archive.tables import (
+    COLUMNS,
+    FOOTPRINT,
+    FORECAST,
+    FORECAST_COLUMNS,
+    TABLES,
+    forecast_row,
+    rebuild,
+    rebuild_all,
+    rebuild_forecasts,
+    row,
+)
 from harness.errors import EnvironmentLacksError
+from harness.forecast import Forecast, ForecastFigures
 from harness.record import Environment, Figures, Record
 from tests.support.refusal import refused
 
 PACKAGE = Path(__file__).resolve().parents[2] / "harness"
 FRAMEWORKS = ("jax", "torch", "torch-xla")
+KINDS = ("footprint", "forecast")
 
 
 def record(number: int, *, minute: int = 0, reason: str | None = None) -> Record:
@@ -53,25 +73,53 @@ def record(number: int, *, minute: int = 0, reason: str | None = None) -> Record
     )
 
 
-class Archive:
-    """A results folder, and what happens to one."""
+def forecast(number: int, *, minute: int = 0, reason: str | None = None, **changed: Any) -> Forecast:
+    """The same of forecasts; those of one framework and minute are put in order by their ids."""
+    framework = FRAMEWORKS[number % len(FRAMEWORKS)]
+    fields: dict[str, Any] = {
+        "record_id": f"{framework}-{number}",
+        "forecast_at": datetime(2024, 6, 15, tzinfo=UTC),
+        "framework": framework,
+        "version": "2.3.0",
+        "variant": "pypi",
+        "python": "3.11",
+        "platform": "linux_x86_64",
+        "as_of": datetime(2024, 4, 26, tzinfo=UTC) + timedelta(minutes=minute),
+        "scope": "wheel",
+        "status": "failed" if reason else "ok",
+        "phase": "lock" if reason else None,
+        "reason": reason,
+        "figures": ForecastFigures(wheel_bytes=779_146_082 + number),
+        "harness_version": "0.1.0",
+    }
+    return Forecast(**fields | changed)
 
-    def __init__(self, results: Path) -> None:
-        self.store = Store(results)
+
+class Archive:
+    """A results folder, one of its tables, and what happens to them."""
+
+    def __init__(self, results: Path, kind: str = "footprint") -> None:
+        self.store: Any = Store(results) if kind == "footprint" else Forecasts(results)
         self.store.prepare()
-        self.table = results / "footprint.csv"
-        self.index = results / ".footprint.index"
+        self.made: Callable[..., Any] = record if kind == "footprint" else forecast
+        self.describes: Any = FOOTPRINT if kind == "footprint" else FORECAST
+        self.table = results / f"{kind}.csv"
+        self.index = results / f".{kind}.index"
         self.package = results / "datapackage.json"
         self.torn: list[str] = []
 
     def rebuild(self) -> str:
         self.torn.clear()
-        assert rebuild(self.store, lambda path, why: self.torn.append(path.name)) == self.table
+        bring: Callable[..., Path] = rebuild if self.made is record else rebuild_forecasts
+        assert bring(self.store, lambda path, why: self.torn.append(path.name)) == self.table
         return self.table.read_text(encoding="utf-8")
 
+    def to_csv(self, values: Iterable[Any]) -> str:
+        return incremental.to_csv(self.describes, values)
+
     def from_nothing(self) -> str:
-        """The table of the records that there are, read one by one."""
-        return to_csv(self.store.all(lambda path, why: None))
+        """The table of all that there is, read one by one."""
+        return self.to_csv(self.store.all(lambda path, why: None))
 
     def settle(self) -> None:
         """Wait until files that just changed are taken for settled."""
@@ -82,9 +130,21 @@ class Archive:
         return sorted(self.store.folder.glob("*/*.json"))
 
 
+@pytest.fixture(params=KINDS)
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
+    return Archive(tmp_path, request.param)
+
+
 @pytest.fixture
-def archive(tmp_path: Path) -> Archive:
+def records(tmp_path: Path) -> Archive:
+    """With the table of records."""
     return Archive(tmp_path)
+
+
+@pytest.fixture
+def forecasts(tmp_path: Path) -> Archive:
+    """With the table of forecasts."""
+    return Archive(tmp_path, "forecast")
 
 
 OPENED: list[str] | None = None
@@ -97,7 +157,7 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
 
 @contextmanager
 def opened() -> Iterator[list[str]]:
-    """Names of the records that Python opens meanwhile."""
+    """Names of the records and forecasts that Python opens meanwhile."""
     global OPENED
     if OPENED is None:
         sys.addaudithook(_note)
@@ -106,15 +166,47 @@ def opened() -> Iterator[list[str]]:
         yield found
     finally:
         OPENED = []
-        found[:] = [Path(name).stem for name in found if name.endswith(".json") and "/records/" in name]
+        shelves = ("/records/", "/forecasts/")
+        found[:] = [Path(name).stem for name in found if name.endswith(".json") and any(map(name.count, shelves))]
 
 
-def test_one_row_a_record_oldest_first(archive: Archive) -> None:
+def test_one_row_a_record_oldest_first(records: Archive) -> None:
     for number, minute in ((0, 30), (1, 10), (2, 20), (3, 10)):
-        archive.store.add(record(number, minute=minute))
-    rows = list(csv.DictReader(io.StringIO(archive.rebuild()), strict=True))
+        records.store.add(record(number, minute=minute))
+    rows = list(csv.DictReader(io.StringIO(records.rebuild()), strict=True))
     assert [one["record_id"] for one in rows] == ["jax-3", "torch-1", "torch-xla-2", "jax-0"]
     assert all(tuple(one) == COLUMNS for one in rows)
+
+
+def test_one_row_a_forecast_by_build_and_then_by_version(forecasts: Archive) -> None:
+    """So that a new one changes one line, beside those that it belongs to."""
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    in_order: list[dict[str, Any]] = [
+        {"variant": "cpu", "python": "3.9"},
+        {"variant": "cpu", "python": "3.10"},
+        {"variant": "pypi", "extras": ("opt",), "python": "3.9"},
+        {"variant": "pypi", "extras": ("opt",), "python": "3.9", "platform": "macos_arm64"},
+        {"variant": "pypi", "extras": ("opt",), "python": "3.10", "scope": "closure", "version": "2.9.0rc1"},
+        {"variant": "pypi", "extras": ("opt",), "python": "3.10", "scope": "closure", "version": "2.9.0"},
+        {"variant": "pypi", "extras": ("opt",), "python": "3.10", "scope": "closure", "version": "2.10.0"},
+        {"variant": "pypi", "extras": ("opt",), "python": "3.10", "version": "2.9.0"},
+        {"variant": "pypi", "extras": ("opt",), "python": "3.10", "version": "2.9.0", "as_of": day},
+        {"variant": "pypi", "extras": ("opt",), "python": "3.10", "version": "2.10.0", "record_id": "a"},
+        {"variant": "pypi", "extras": ("opt",), "python": "3.10", "version": "2.10.0", "record_id": "b"},
+    ]
+    made = [forecast(0, **{"record_id": f"x{i}"} | one) for i, one in enumerate(in_order)]
+    for one in reversed([*made, forecast(1)]):
+        forecasts.store.add(one)
+    rows = list(csv.DictReader(io.StringIO(forecasts.rebuild()), strict=True))
+    assert [row["record_id"] for row in rows] == [one.record_id for one in [*made, forecast(1)]]
+    assert all(tuple(row) == FORECAST_COLUMNS for row in rows)
+
+
+def test_a_forecast_that_tells_nothing_has_empty_cells_and_its_reason() -> None:
+    cells = forecast_row(forecast(0, reason="no wheel"))
+    assert (cells["status"], cells["phase"], cells["reason"], cells["scope"]) == ("failed", "lock", "no wheel", "wheel")
+    assert cells["unpacked_bytes"] == cells["uploaded_at"] == cells["resolver"] == ""
+    assert (cells["wheel_bytes"], cells["method_version"]) == ("779146082", "1")
 
 
 def test_what_is_missing_is_an_empty_cell_and_what_failed_is_a_row() -> None:
@@ -126,19 +218,19 @@ def test_what_is_missing_is_an_empty_cell_and_what_failed_is_a_row() -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
 def test_no_cell_is_taken_for_a_formula(archive: Archive, start: str) -> None:
-    archive.store.add(record(0, reason=f"{start}1+1\nand\rmore, with \"quotes\" and 'others'"))
+    archive.store.add(archive.made(0, reason=f"{start}1+1\nand\rmore, with \"quotes\" and 'others'"))
     for _ in range(2):
         (found,) = csv.DictReader(io.StringIO(archive.rebuild()), strict=True)
         assert found["reason"].startswith("'") and found["reason"].endswith("and more, with \"quotes\" and 'others'")
 
 
 def test_no_records_are_a_table_without_rows(archive: Archive) -> None:
-    assert archive.rebuild() == archive.rebuild() == ",".join(COLUMNS) + "\n"
+    assert archive.rebuild() == archive.rebuild() == archive.describes.header
 
 
 def test_twice_gives_the_same_bytes(archive: Archive) -> None:
     for number in range(5):
-        archive.store.add(record(number))
+        archive.store.add(archive.made(number))
     files = (archive.table, archive.package)
     archive.rebuild()
     first = [path.read_bytes() for path in files]
@@ -152,7 +244,7 @@ def test_twice_gives_the_same_bytes(archive: Archive) -> None:
 
 def test_only_new_records_are_read(archive: Archive) -> None:
     for number in range(5):
-        archive.store.add(record(number))
+        archive.store.add(archive.made(number))
     archive.settle()
     with opened() as read:
         archive.rebuild()
@@ -160,7 +252,7 @@ def test_only_new_records_are_read(archive: Archive) -> None:
     with opened() as read:
         archive.rebuild()
     assert read == []
-    archive.store.add(record(5, minute=-1))
+    archive.store.add(archive.made(5, minute=-1))
     archive.settle()
     with opened() as read:
         text = archive.rebuild()
@@ -174,7 +266,7 @@ def test_only_new_records_are_read(archive: Archive) -> None:
 
 
 def test_where_nothing_is_new_nothing_is_written(archive: Archive) -> None:
-    archive.store.add(record(0))
+    archive.store.add(archive.made(0))
     archive.settle()
     archive.rebuild()
     files = (archive.table, archive.package, archive.index)
@@ -193,7 +285,7 @@ def test_a_spoiled_data_package_is_written_anew(archive: Archive) -> None:
 
 
 def test_a_change_within_the_tick_of_a_clock_is_seen(archive: Archive) -> None:
-    path = archive.store.add(record(0))
+    path = archive.store.add(archive.made(0))
     whole = path.read_text()
     for number in range(50):
         path.write_text(whole.replace("779146082", f"779146{number:03}"))  # as long, and maybe at the same time
@@ -201,8 +293,8 @@ def test_a_change_within_the_tick_of_a_clock_is_seen(archive: Archive) -> None:
 
 
 def test_what_changed_a_moment_ago_is_read_once_more(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "SETTLING_SECONDS", 3600.0)  # a file system whose clock ticks slowly
-    archive.store.add(record(0))
+    monkeypatch.setattr(incremental, "SETTLING_SECONDS", 3600.0)  # a file system whose clock ticks slowly
+    archive.store.add(archive.made(0))
     archive.rebuild()
     with opened() as read:
         archive.rebuild()
@@ -210,7 +302,7 @@ def test_what_changed_a_moment_ago_is_read_once_more(archive: Archive, monkeypat
 
 
 def test_a_change_that_keeps_size_and_time_is_seen(archive: Archive) -> None:
-    path = archive.store.add(record(0))
+    path = archive.store.add(archive.made(0))
     archive.settle()
     archive.rebuild()
     before = path.stat()
@@ -222,7 +314,7 @@ def test_a_change_that_keeps_size_and_time_is_seen(archive: Archive) -> None:
 
 
 def test_what_is_no_record_is_told_of_every_time_until_it_is_healed(archive: Archive) -> None:
-    good, bad = archive.store.add(record(0)), archive.store.add(record(1))
+    good, bad = archive.store.add(archive.made(0)), archive.store.add(archive.made(1))
     folder = good.parent
     whole = bad.read_bytes()
     bad.write_bytes(whole[:-9])
@@ -230,15 +322,15 @@ def test_what_is_no_record_is_told_of_every_time_until_it_is_healed(archive: Arc
     (folder / "nowhere.json").symlink_to(folder / "missing")
     archive.settle()
     for _ in range(3):
-        assert archive.rebuild() == to_csv([record(0)])
+        assert archive.rebuild() == archive.to_csv([archive.made(0)])
         assert archive.torn == ["folder.json", "nowhere.json", "torch-1.json"]
     bad.write_bytes(whole)
-    assert archive.rebuild() == to_csv([record(0), record(1)])
+    assert archive.rebuild() == archive.to_csv([archive.made(0), archive.made(1)])
     assert archive.torn == ["folder.json", "nowhere.json"]
 
 
 def test_table_and_index_torn_at_any_byte_are_made_anew(archive: Archive) -> None:
-    archive.store.add(record(0))
+    archive.store.add(archive.made(0))
     archive.settle()
     text = archive.rebuild()
     for path in (archive.index, archive.table):
@@ -253,8 +345,8 @@ def test_table_and_index_torn_at_any_byte_are_made_anew(archive: Archive) -> Non
 
 
 def add(archive: Archive, one: int, two: int) -> None:
-    if not any(path.stem == record(one).record_id for path in archive.records):
-        archive.store.add(record(one, minute=two % 4))
+    if not any(path.stem == archive.made(one).record_id for path in archive.records):
+        archive.store.add(archive.made(one, minute=two % 4))
 
 
 def _chosen(archive: Archive, number: int) -> Path | None:
@@ -269,14 +361,14 @@ def tear(archive: Archive, one: int, two: int) -> None:
 
 def heal(archive: Archive, one: int, two: int) -> None:
     if path := _chosen(archive, one):
-        path.write_text(record(int(path.stem.split("-")[-1]), minute=two % 4).to_json())
+        path.write_text(archive.made(int(path.stem.split("-")[-1]), minute=two % 4).to_json())
 
 
 def alter(archive: Archive, one: int, two: int) -> None:
     """Another figure, in as many bytes and with the old time of change."""
     if path := _chosen(archive, one):
         seen, content = path.stat(), path.read_bytes()
-        path.write_bytes(content.replace(b'"install_seconds":36.5', b'"install_seconds":%d.5' % (10 + two % 90)))
+        path.write_bytes(re.sub(rb'"wheel_bytes":779[0-9]{6}', b'"wheel_bytes":779%06d' % two, content))
         os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
 
 
@@ -358,13 +450,14 @@ EVENTS: tuple[Callable[[Archive, int, int], None], ...] = (
 STEPS = st.tuples(st.sampled_from((add, *EVENTS)), st.integers(0, 11), st.integers(0, 2000), st.booleans())
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(STEPS, min_size=1, max_size=14))
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=100, deadline=None)
+@given(steps=st.lists(STEPS, min_size=1, max_size=14))
 def test_a_rebuild_gives_what_one_from_nothing_gives(
-    steps: list[tuple[Callable[[Archive, int, int], None], int, int, bool]],
+    kind: str, steps: list[tuple[Callable[[Archive, int, int], None], int, int, bool]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        archive = Archive(Path(folder))
+        archive = Archive(Path(folder), kind)
         archive.rebuild()
         for event, one, two, then_rebuild in steps:
             if not (archive.table.exists() and archive.index.exists()):
@@ -378,28 +471,77 @@ def test_a_rebuild_gives_what_one_from_nothing_gives(
 WRITER = """
 import sys
 from pathlib import Path
-from harness.archive.store import Store
-from harness.archive.tables import rebuild
-from tests.unit.test_tables import record
-store = Store(Path(sys.argv[1]))
-for number in range(int(sys.argv[2]), 60, 2):
-    store.add(record(number, minute=number * 7 % 11))
-    rebuild(store, lambda path, why: sys.exit(f"{path}: {why}"))
+from tests.unit.test_tables import Archive
+archive = Archive(Path(sys.argv[1]), sys.argv[2])
+for number in range(int(sys.argv[3]), 40, 2):
+    archive.store.add(archive.made(number, minute=number * 7 % 11))
+    archive.rebuild()
+    assert not archive.torn
 """
 
 
-def test_two_at_a_time_take_turns(archive: Archive) -> None:
-    command = [sys.executable, "-c", WRITER, str(archive.store.results)]
-    both = [
-        subprocess.Popen([*command, start], stderr=subprocess.PIPE, text=True, cwd=PACKAGE.parent) for start in "01"
+def test_many_at_a_time_take_turns(tmp_path: Path) -> None:
+    """Two that measure and two that forecast: the tables have every row, and the package describes both."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    all_of_them = [
+        subprocess.Popen([*command, kind, start], stderr=subprocess.PIPE, text=True, cwd=PACKAGE.parent)
+        for kind in KINDS
+        for start in "01"
     ]
-    ended = [one.communicate(timeout=60)[1] for one in both]
-    assert ([one.returncode for one in both], ended) == ([0, 0], ["", ""])
-    text = archive.table.read_text()
-    assert text == archive.from_nothing() and text.count("\n") == 61
-    assert {path.name for path in archive.store.results.iterdir()} == {
-        "records", "footprint.csv", "datapackage.json", ".footprint.index",
+    ended = [one.communicate(timeout=60)[1] for one in all_of_them]
+    assert ([one.returncode for one in all_of_them], ended) == ([0] * 4, [""] * 4)
+    for archive in (Archive(tmp_path, kind) for kind in KINDS):
+        text = archive.table.read_text()
+        assert text == archive.from_nothing() and text.count("\n") == 41
+    assert archive.package.read_text() == datapackage.to_json(TABLES)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "records", "footprint.csv", ".footprint.index", "forecasts", "forecast.csv", ".forecast.index",
+        "datapackage.json", ".lock",
     }  # fmt: skip
+
+
+def resources(archive: Archive) -> list[str]:
+    return [one["name"] for one in json.loads(archive.package.read_text())["resources"]]
+
+
+def test_only_tables_that_there_are_are_described(records: Archive) -> None:
+    """And no folder and no table of forecasts is made where nothing was forecast."""
+    results, told = records.store.results, {"record": unexpected, "forecast": unexpected}
+    records.store.add(record(0))
+    assert rebuild_all(results, told) == [records.table]
+    assert resources(records) == ["footprint"]
+    assert {path.name for path in results.iterdir()} == {
+        "records", "footprint.csv", ".footprint.index", "datapackage.json", ".lock",
+    }  # fmt: skip
+    forecasts = Archive(results, "forecast")
+    forecasts.store.add(forecast(0))
+    assert rebuild_all(results, told) == [records.table, forecasts.table]
+    assert resources(records) == ["footprint", "forecast"]
+    records.rebuild()  # by somebody who measures
+    assert resources(records) == ["footprint", "forecast"]
+
+
+def test_the_table_of_forecasts_that_were_taken_away_becomes_empty(forecasts: Archive) -> None:
+    forecasts.store.add(forecast(0))
+    forecasts.rebuild()
+    shutil.rmtree(forecasts.store.folder)
+    rebuild_all(forecasts.store.results, {"record": unexpected, "forecast": unexpected})
+    assert forecasts.table.read_text() == FORECAST.header
+
+
+def test_one_table_is_brought_up_to_date_whatever_became_of_the_other(tmp_path: Path) -> None:
+    records, forecasts = Archive(tmp_path), Archive(tmp_path, "forecast")
+    bad = forecasts.store.add(forecast(0))
+    bad.write_bytes(bad.read_bytes()[:-9])
+    records.store.add(record(0))
+    torn: list[str] = []
+    rebuild_all(tmp_path, {"record": unexpected, "forecast": lambda path, why: torn.append(path.name)})
+    assert torn == ["jax-0.json"]
+    assert (records.table.read_text(), forecasts.table.read_text()) == (records.from_nothing(), FORECAST.header)
+
+
+def unexpected(path: Path, why: str) -> None:
+    raise AssertionError(f"{path}: {why}")
 
 
 REBUILD = """
@@ -411,8 +553,8 @@ rebuild(Store(Path(sys.argv[1])), lambda path, why: sys.exit(f"{path}: {why}"))
 """
 
 
-def test_a_version_with_another_column_takes_nothing_over(archive: Archive, tmp_path: Path) -> None:
-    other = tmp_path / "other"
+def test_a_version_with_another_column_takes_nothing_over(records: Archive, tmp_path: Path) -> None:
+    archive, other = records, tmp_path / "other"
     shutil.copytree(PACKAGE, other / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     source = other / "harness" / "record.py"
     field = "    wheel_bytes: Bytes | None = None\n"
@@ -420,7 +562,7 @@ def test_a_version_with_another_column_takes_nothing_over(archive: Archive, tmp_
     added = '    weight_bytes: Bytes | None = None\n    """Another figure."""\n'
     source.write_text(source.read_text().replace(field, added + field))
     for number in range(3):
-        archive.store.add(record(number))
+        archive.store.add(archive.made(number))
     archive.settle()
     text = archive.rebuild()
     command = [sys.executable, "-c", REBUILD, str(archive.store.results)]
@@ -434,7 +576,7 @@ def test_a_version_with_another_column_takes_nothing_over(archive: Archive, tmp_
 
 
 def test_a_folder_that_cannot_be_written_is_told(archive: Archive) -> None:
-    archive.store.add(record(0))
+    archive.store.add(archive.made(0))
     archive.table.mkdir()
     assert str(archive.store.results) in refused(EnvironmentLacksError, archive.rebuild).message
-    assert not list(archive.store.results.glob(".footprint-*"))
+    assert not list(archive.store.results.glob(".table-*"))

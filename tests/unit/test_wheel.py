@@ -8,9 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import MeasurementError
-from harness.packages.wheel import METADATA_BYTES, is_sha256, is_wheel_filename, look, provided_extras
+from harness.packages.wheel import (
+    METADATA_BYTES,
+    is_sha256,
+    is_wheel_filename,
+    look,
+    provided_extras,
+    refuse_bad_paths,
+)
 from tests.support import wheels
 from tests.support.refusal import refused
 from tests.support.wheels import build_wheel
@@ -81,6 +90,19 @@ def test_a_malformed_wheel_is_refused_and_named(tmp_path: Path, build: Callable[
     error = refused(MeasurementError, look, path)
     assert error.message.startswith(path.name) and message in error.message
     assert error.status == "failed"
+
+
+@given(st.lists(st.text("aC/\\.:\n\0\x1f\x7f \xe9", max_size=5), max_size=4))
+def test_paths_judged_at_once_are_judged_as_one_by_one(paths: list[str]) -> None:
+    def complaint(paths: list[str]) -> str:
+        try:
+            refuse_bad_paths("x.whl", paths)
+        except MeasurementError as error:
+            return error.message
+        return ""
+
+    one_by_one = [*paths, "\xa0"]  # nothing is wrong with it, but it does not print
+    assert complaint(paths) == complaint(one_by_one)
 
 
 def test_a_bomb_is_a_real_one_and_quickly_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.forecast import Forecast
 from harness.record import Record
 from harness.report.drawing.sheet import Figure, Link, Sheet
 from harness.report.drawing.style import Theme
@@ -32,6 +33,8 @@ class Plan:
     """Whom it shows; each has one mark."""
     put: Callable[[Sheet], Figure]
     """Writes it on an empty sheet and finishes that."""
+    forecasts: tuple[Forecast, ...] = ()
+    """Whom it draws beside them; each has one mark."""
 
     def draw(self, theme: Theme, link: Link | None = None) -> Figure:
         """The picture in one theme; inside of `sheet.settings`."""

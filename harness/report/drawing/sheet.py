@@ -10,22 +10,28 @@ import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.artist import Artist as Artist
 from matplotlib.axes import Axes as Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import Collection, PatchCollection
 from matplotlib.figure import Figure as Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D as Line2D
 from matplotlib.patches import Circle, Patch, Rectangle
+from matplotlib.text import Annotation as Annotation
 from matplotlib.textpath import text_to_path
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox as Bbox
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from harness.forecast import Forecast
 from harness.record import Record
 from harness.report.drawing.style import BODY, FONT, MARGIN, SMALL, TITLE, WIDTH, Theme
 
@@ -46,10 +52,26 @@ SETTINGS: Any = {
     "text.parse_math": False,  # a dollar sign in a failure's reason is one
     "axes.unicode_minus": False,
 }
+MANIFOLD = 1e4
+"""From a log scale's start to its end; beyond, only powers of ten have room."""
+DAY_SECONDS = 86_400
+MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240)
+"""From one mark of a scale of time to the next."""
+MOST_MONTHS, MOST_YEARS = 6, 8
+"""Marks that a scale of time has room for, by what they are named after."""
 Link = Callable[[Record], str]
 Shape = tuple[Patch, str]
 """And its colour."""
 Edges = tuple[float, float]
+Scale = Literal["log", "linear", "time"]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """How a key shows a round mark: filled for what was measured, a ring for what was not."""
+
+    colour: str
+    filled: bool
 
 
 class Sheet:
@@ -130,20 +152,18 @@ class Sheet:
         self.y += 8
         self.paragraph(text, size=SMALL, colour=self.theme.muted)
 
-    def key(self, entries: Iterable[tuple[str, str]], *, x: float | None = None, size: float = BODY) -> None:
-        """Names beside squares of their colours, in as many lines as it takes."""
+    def key(self, entries: Iterable[tuple[str, str | Spot]], *, x: float | None = None, size: float = BODY) -> None:
+        """Names beside squares of their colours, or beside spots, in as many lines as it takes."""
         start = self.left if x is None else x
         at, first = start, True
-        for name, colour in entries:
+        for name, look in entries:
             name = fit(name, self.right - start - size * 1.3, size=size)
             needed = size * 1.3 + width(name, size=size)
             if not first and at + needed > self.right:
                 self.y += size * LEADING
                 at = start
             middle = self.y + size * LEADING / 2
-            self._page.add_patch(
-                Rectangle((at, middle - size * 0.4), size * 0.8, size * 0.8, facecolor=colour, edgecolor="none")
-            )
+            self._page.add_patch(_swatch(look, at, middle, size * 0.8))
             self.text(at + size * 1.2, middle, name, size=size, colour=self.theme.muted)
             at, first = at + needed + size * 1.2, False
         self.y += size * LEADING
@@ -171,31 +191,34 @@ class Sheet:
             [x, x], [y - height / 2, y + height / 2], color=colour, linewidth=1.6, solid_capstyle="butt", zorder=3
         )
 
-    def stands_for(self, artist: Artist, record: Record) -> None:
-        """Give a mark the id and the link that a page finds it by."""
-        artist.set_gid(mark_id(self.name, record))
-        if self.link is None:
+    def stands_for(self, artist: Artist, one: Record | Forecast) -> None:
+        """Give a mark the id and the link that a page finds it by; a forecast has no page to lead to."""
+        artist.set_gid(mark_id(self.name, one))
+        if self.link is None or isinstance(one, Forecast):
             return
         if isinstance(artist, Collection):  # one address for each of its shapes
-            artist.set_urls([self.link(record)])
+            artist.set_urls([self.link(one)])
         else:
-            artist.set_url(self.link(record))
+            artist.set_url(self.link(one))
 
-    def plot(self, across: Edges, down: Edges, *, x: Edges, y: Edges) -> Axes:
-        """Real axes between four edges, both on log scales from `x[0]` to `x[1]` and so on; only after `finish`."""
+    def plot(
+        self, across: Edges, down: Edges, *, x: Edges, y: Edges, scales: tuple[Scale, Scale] = ("log", "log")
+    ) -> Axes:
+        """Real axes between four edges, with scales from `x[0]` to `x[1]` and so on; only after `finish`.
+
+        On a scale of time a place is a `day`.
+        """
         height = self.figure.get_figheight() * INCH
         axes = self.figure.add_axes(
             (across[0] / WIDTH, 1 - down[1] / height, (across[1] - across[0]) / WIDTH, (down[1] - down[0]) / height),
             facecolor=self.theme.background,
-            xscale="log",
-            yscale="log",
+            xscale="log" if scales[0] == "log" else "linear",
+            yscale="log" if scales[1] == "log" else "linear",
             xlim=x,
             ylim=y,
         )
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
-            axis.set_minor_locator(NullLocator())
+        for axis, scale in zip((axes.xaxis, axes.yaxis), scales, strict=True):
+            _ticks(axis, scale)
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set(color=self.theme.muted, zorder=4)
         axes.tick_params(colors=self.theme.muted, labelsize=BODY)
@@ -211,6 +234,44 @@ class Sheet:
         return self.figure
 
 
+def _swatch(look: str | Spot, left: float, middle: float, size: float) -> Patch:
+    if isinstance(look, Spot):
+        face = look.colour if look.filled else "none"
+        return Circle((left + size / 2, middle), size / 2, facecolor=face, edgecolor=look.colour)
+    return Rectangle((left, middle - size / 2), size, size, facecolor=look, edgecolor="none")
+
+
+def _ticks(axis: Axis, scale: Scale) -> None:
+    axis.set_minor_locator(NullLocator())
+    if scale == "time":
+        dates = _dates(*axis.get_view_interval())
+        axis.set_major_locator(FixedLocator(list(dates)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: dates[value]))
+        return
+    if scale == "log":
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < MANIFOLD else (1,)))
+    else:
+        axis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+
+
+def day(instant: datetime) -> float:
+    """Its place on a scale of time: days since 1970, in UTC."""
+    return instant.timestamp() / DAY_SECONDS
+
+
+def _dates(low: float, high: float) -> dict[float, str]:
+    """Where years begin between two days, or months; as many as their names find room."""
+    first, last = (datetime.fromtimestamp(place * DAY_SECONDS, UTC) for place in (low, high))
+    months = range(first.year * 12 + first.month, last.year * 12 + last.month)
+    for step in MONTHS:
+        found = {day(datetime(m // 12, m % 12 + 1, 1, tzinfo=UTC)): m for m in months if m % step == 0}
+        if len(found) <= (MOST_MONTHS if step < 12 else MOST_YEARS):
+            break
+    return {place: str(m // 12) if step >= 12 else f"{m // 12}-{m % 12 + 1:02}" for place, m in found.items()}
+
+
 def bar(start: float, end: float, middle: float, height: float, colour: str) -> Shape:
     """A bar from one place to another; a small figure is not an invisible one."""
     return Rectangle((start, middle - height / 2), max(end - start, HAIR), height), colour
@@ -220,9 +281,9 @@ def dot(x: float, y: float, radius: float, colour: str) -> Shape:
     return Circle((x, y), radius), colour
 
 
-def mark_id(chart: str, record: Record) -> str:
-    """The element of an SVG that stands for a record."""
-    return f"mark-{chart}-{record.record_id}"
+def mark_id(chart: str, one: Record | Forecast) -> str:
+    """The element of an SVG that stands for a record or a forecast."""
+    return f"mark-{chart}-{one.record_id}"
 
 
 @contextmanager

@@ -1,13 +1,15 @@
-"""A framework's page: its current figures, charts, ledger, import, history and records; and the list of all."""
+"""A framework's page: its current figures, charts, ledger, import, history and records, and what was forecast of it;
+and the list of all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from harness.archive import select
+from harness.forecast import Forecast
 from harness.job import iso_instant
 from harness.record import Figures, Record
-from harness.report.pages import api
+from harness.report.pages import api, forecast_section
 from harness.report.pages.markup import Cell, Row, escape, link, raw, table, text
 from harness.report.pages.pieces import (
     LABELS,
@@ -15,6 +17,7 @@ from harness.report.pages.pieces import (
     Chart,
     build,
     figure_cell,
+    is_forecast,
     outcome,
     overview_row,
     pictures,
@@ -24,6 +27,7 @@ from harness.report.pages.pieces import (
 )
 from harness.report.units import NONE, count, megabytes, seconds, share
 
+UNMEASURED = "Nothing of it was measured yet."
 RECORDS = (
     "Every measurement of this framework, newest first, with its raw record and the lock that it installed. "
     "[How we measure](../how-we-measure.md) says what the figures mean; "
@@ -35,37 +39,55 @@ IMPORTS = (
 )
 
 
-def index(names: Sequence[str], headlines: Mapping[str, Record]) -> str:
+def index(headlines: Mapping[str, Record], forecasts: Sequence[Forecast]) -> str:
     """The list of frameworks, and what stands in the sidebar."""
     rows: list[Row] = []
-    for name in names:
-        one = headlines[name]
+    for name, one in headlines.items():
         cells = [figure_cell(one, figure, root="../") for figure in ("installed_bytes", "import_warm_seconds")]
         rows.append([link(f"{name}.html", text(name)), text(one.version), outcome(one), *cells])
     head: Row = ["Framework", "Version", "Outcome", Cell("Installed", number=True), Cell("Import, warm", number=True)]
-    listed = table(head, rows, caption="The newest measured version of each framework")
-    return f"# Frameworks\n\n{raw(listed)}\n```{{toctree}}\n:hidden:\n\n" + "\n".join(names) + "\n```\n"
+    listed = raw(table(head, rows, caption="The newest measured version of each framework")) if rows else ""
+    only = forecast_section.only([one for one in forecasts if one.framework not in headlines])
+    names = "\n".join(sorted({*headlines, *(one.framework for one in forecasts)}))
+    return f"# Frameworks\n\n{listed}\n{only}\n```{{toctree}}\n:hidden:\n\n{names}\n```\n"
 
 
-def page(name: str, records: Sequence[Record], charts: Sequence[Chart], locks: Mapping[str, str]) -> str:
-    """Everything that is known of one framework."""
+def page(
+    name: str,
+    records: Sequence[Record],
+    forecasts: Sequence[Forecast],
+    charts: Sequence[Chart],
+    locks: Mapping[str, str],
+    tables: Mapping[str, str],
+) -> str:
+    """Everything that is known of one framework.
+
+    Args:
+        locks: sha256 of a lock -> its folder, from the site's root.
+        tables: name of a table -> its file, likewise.
+    """
     mine = [one for one in records if one.framework == name]
+    forecast = forecast_section.section(name, forecasts, mine, charts, tables.get("forecast", ""))
+    parts = [f"# {escape(name)}", *(_measured(name, mine, charts, locks) if mine else [UNMEASURED]), *forecast]
+    return "\n\n".join(parts) + "\n"
+
+
+def _measured(name: str, mine: Sequence[Record], charts: Sequence[Chart], locks: Mapping[str, str]) -> list[str]:
     now = select.current(mine)
     head = api.headline(mine)[name]
-    parts = [f"# {escape(name)}"]
+    parts = []
     for one in now:
         told = f"{text(title(one))}, {text(build(one))}"
         parts += [raw(f"<p>{told}: {outcome(one)}</p>")] if one.status != "ok" else []
         parts += [raw(f"<p>{told}: {text(warning)}</p>") for warning in one.warnings]
     if reached := [one for one in [head, *(one for one in now if one is not head)] if _has_figures(one)]:
         parts += ["## Current figures", raw(_current(reached))]
-    if drawn := pictures(charts, name, root="../"):
+    if drawn := pictures([one for one in charts if not is_forecast(one)], name, root="../"):
         parts += ["## Charts", drawn]
     parts += _ledger(head)
     parts += _imports(head)
     parts += ["## History", raw(_history(mine, now))]
-    parts += ["## Records", RECORDS, raw(_records(mine, locks))]
-    return "\n\n".join(parts) + "\n"
+    return [*parts, "## Records", RECORDS, raw(_records(mine, locks))]
 
 
 def _has_figures(record: Record) -> bool:

@@ -22,6 +22,8 @@ class Cell:
     """What a figure is sorted by: bytes, seconds or a count. None: it has no figure."""
     number: bool = False
     """Whether it stands in a column of figures."""
+    ordered: bool = False
+    """Whether `order` sorts a column of something else, such as versions."""
 
 
 Row = list[Cell | str]
@@ -46,16 +48,30 @@ def link(to: str, label: str, *, of: str = "") -> str:
     return f'<a href="{text(to)}">{label}{hidden}</a>'
 
 
-def table(head: Row, rows: Sequence[Row], *, caption: str, name: str = "") -> str:
+def table(
+    head: Row,
+    rows: Sequence[Row],
+    *,
+    caption: str,
+    name: str = "",
+    kind: str = "",
+    sortable: bool = False,
+    filtered: str = "",
+) -> str:
     """A table that scrolls inside of its own container. The first cell of each row is its heading.
 
     Args:
         caption: what the table shows; told to a screen reader as the name of the container too.
         name: its id, where a script or a test looks for it.
+        kind: a class of its container.
+        sortable: whether `overview.js` lets it be sorted by its heads, on a page that has that script.
+        filtered: what a row of it is, where it can be filtered too.
     """
+    box, looks = f"scroll {kind}".rstrip(), "docutils figures" + (" sortable" if sortable else "")
+    attributes = _attribute("id", name) + _attribute("data-filter", filtered)
     lines = [
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{text(caption)}">',
-        f'<table class="docutils figures"{_named(name)}><caption>{text(caption)}</caption>',
+        f'<div class="{box}" role="region" tabindex="0" aria-label="{text(caption)}">',
+        f'<table class="{looks}"{attributes}><caption>{text(caption)}</caption>',
         "<thead><tr>" + "".join(_cell(cell, "col") for cell in head) + "</tr></thead>",
         "<tbody>",
         *("<tr>" + _cell(row[0], "row") + "".join(_cell(cell) for cell in row[1:]) + "</tr>" for row in rows),
@@ -64,16 +80,16 @@ def table(head: Row, rows: Sequence[Row], *, caption: str, name: str = "") -> st
     return "\n".join(lines)
 
 
-def _named(name: str) -> str:
-    return f' id="{text(name)}"' if name else ""
+def _attribute(name: str, value: str) -> str:
+    return f' {name}="{text(value)}"' if value else ""
 
 
 def _cell(cell: Cell | str, scope: str = "") -> str:
     one = cell if isinstance(cell, Cell) else Cell(cell)
     tag = "th" if scope else "td"
     attributes = f' scope="{scope}"' if scope else ""
-    if one.number:
-        attributes += ' class="number"'
+    if one.number or one.ordered:
+        attributes += f' class="{"number" if one.number else "ordered"}"'
         if scope != "col":
             attributes += f' data-order="{"" if one.order is None else one.order}"'
     return f"<{tag}{attributes}>{one.html}</{tag}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from harness.forecast import Forecast
 from harness.record import METHODS, Record
 from harness.report import words
 from harness.report.pages.markup import Cell, Row, link, raw, text
@@ -66,6 +67,11 @@ class Chart(Protocol):
         """None: it is of all."""
 
 
+def is_forecast(chart: Chart) -> bool:
+    """Whether it shows forecasts, which do not stand among measurements."""
+    return chart.name.startswith("forecast-")
+
+
 def place(record: Record) -> str:
     """Where a record is in the site, from its root."""
     return f"records/{record.framework}/{record.record_id}.json"
@@ -102,17 +108,23 @@ def outcome(record: Record) -> str:
     """How it ended, and whether its figures can be set beside today's."""
     if record.methods != METHODS:
         own = ", ".join(f"{name} {version}" for name, version in sorted(record.methods.items()))
-        return f"{_ended(record)}<br><small>other methods: {text(own)}</small>"
-    return _ended(record)
+        return f"{ended(record)}<br><small>other methods: {text(own)}</small>"
+    return ended(record)
 
 
-def _ended(record: Record) -> str:
-    if record.status == "ok":
+def ended(one: Record | Forecast) -> str:
+    """How it ended."""
+    if one.status == "ok":
         return "ok"
     return (
-        f'<strong class="status-{record.status}">{record.status}</strong> in {text(record.phase)}: '
-        f'<span class="reason">{text(record.reason)}</span>'
+        f'<strong class="status-{one.status}">{one.status}</strong> in {text(one.phase)}: '
+        f'<span class="reason">{text(one.reason)}</span>'
     )
+
+
+def none(why: str) -> str:
+    """What a cell shows where there is no figure."""
+    return f'<span title="{text(why)}">{NONE}<span class="unseen"> none: {text(why)}</span></span>'
 
 
 def figure_cell(record: Record, figure: str, *, root: str, exact: bool = False) -> Cell:
@@ -120,9 +132,7 @@ def figure_cell(record: Record, figure: str, *, root: str, exact: bool = False) 
     value = getattr(record.figures, figure)
     if value is None:
         why = record.absent.get(figure) or (record.reason if record.status != "ok" else None) or "not recorded"
-        return Cell(
-            f'<span title="{text(why)}">{NONE}<span class="unseen"> none: {text(why)}</span></span>', None, True
-        )
+        return Cell(none(why), None, True)
     shown = text(shower(figure)(value))
     label = LABELS.get(figure, figure)
     cell = link(root + place(record), shown, of=f"{label}, record of {title(record)}")

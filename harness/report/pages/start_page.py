@@ -12,7 +12,17 @@ from harness.record import Record
 from harness.report import words
 from harness.report.pages import api
 from harness.report.pages.markup import Cell, Row, inline_svg, link, raw, table, text
-from harness.report.pages.pieces import OVERVIEW, Chart, build, framed, overview_row, place, title
+from harness.report.pages.pieces import (
+    OVERVIEW,
+    Chart,
+    build,
+    framed,
+    is_forecast,
+    overview_row,
+    pictures,
+    place,
+    title,
+)
 from harness.report.units import count, megabytes, seconds, shower
 
 DECISION = "decision"
@@ -38,6 +48,8 @@ def answer(records: Sequence[Record]) -> str:
     for one in shown:
         if one.status != "ok":
             sentences.append(f"{_name(one)} is {one.status}: {text(one.reason)}")
+    if not shown:
+        return raw('<p class="answer">Nothing was measured yet.</p>')
     days = sorted({iso_instant(one.measured_at)[:10] for one in shown})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     closing = f"Measured on {when}. Every figure is a link to the record that it comes from."
@@ -51,6 +63,13 @@ def _told(record: Record, figure: str) -> str:
 
 def _name(record: Record) -> str:
     return f"<strong>{text(title(record))}</strong>"
+
+
+def charts(drawn: Sequence[Chart]) -> str:
+    """All pictures of all frameworks but the first; what was forecast stands apart from what was measured."""
+    measured = pictures([one for one in drawn if not is_forecast(one)], None, root="", but=(DECISION,))
+    forecast = pictures([one for one in drawn if is_forecast(one)], None, root="")
+    return measured + (f"\n### Forecast, not measured\n\n{forecast}" if forecast else "")
 
 
 def decision(records: Sequence[Record], charts: Sequence[Chart], folder: Path) -> str:
@@ -90,4 +109,11 @@ def overview(records: Sequence[Record]) -> str:
     for one in (one for _, group in by_framework for one in reversed(list(group))):
         rows.append(overview_row(one, link(f"frameworks/{one.framework}.html", text(title(one))), root=""))
     head: Row = ["Framework", *(Cell(one, number=True) for one in OVERVIEW.values())]
-    return table(head, rows, caption="What each runtime costs: the newest measurement of each job", name="overview")
+    return table(
+        head,
+        rows,
+        caption="What each runtime costs: the newest measurement of each job",
+        name="overview",
+        sortable=True,
+        filtered="measurement",
+    )

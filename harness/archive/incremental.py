@@ -1,0 +1,207 @@
+"""Tables derived from a shelf alone: one row a file, brought up to date by reading new files only.
+
+Of each row, in the table's order, an index beside the table remembers the file and the stamp that it had; a row whose
+file still has it is taken over from the table as it is. The index is a cache: it can be deleted at any time, and is
+believed only if it is whole, written by this very code, and of the very table beside it. In any other case all files
+are read.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import heapq
+import io
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TextIO
+
+from harness.archive.store import Shelf, Value
+from harness.errors import InputError
+
+SETTLING_SECONDS = 0.05
+"""A file that changed so shortly before it was read could change again within one tick of its file system's clock,
+and show the same stamp. https://git-scm.com/docs/racy-git"""
+
+Source = tuple[str, ...]
+"""What the index remembers of a row: its key, its file and that file's stamp."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table(Generic[Value]):
+    """What a table of one kind of values looks like."""
+
+    name: str
+    """Of the file, without `.csv`."""
+    title: str
+    columns: tuple[str, ...]
+    row: Callable[[Value], Mapping[str, str]]
+    """One of them as text; a figure that is null is an empty cell."""
+    key: Callable[[Value], tuple[str, ...]]
+    """What decides where its row stands, as text that the index can hold."""
+    place: Callable[[Sequence[str]], tuple[Any, ...]]
+    """What keys are put in order by."""
+    schema: Callable[[], dict[str, Any]]
+    """JSON Schema of the values; its properties are the columns' definitions."""
+    models: tuple[str, ...]
+    """Models within the schema whose properties are columns too."""
+    renamed: Mapping[str, str]
+    """Column -> property, where the names differ."""
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.csv"
+
+    @property
+    def index(self) -> str:
+        return f".{self.name}.index"
+
+    @property
+    def header(self) -> str:
+        return ",".join(self.columns) + "\n"
+
+
+class Row(NamedTuple):
+    """A line of a table and where it came from. Rows sort as the table does, whatever their files are called."""
+
+    place: tuple[Any, ...]
+    line: str
+    name: str
+    """The file, relative to the shelf's folder."""
+    stamp: str
+    """How the file looked before it was read; empty where that cannot be relied upon."""
+    key: tuple[str, ...]
+
+
+def to_csv(table: Table[Value], values: Iterable[Value]) -> str:
+    """The table of some values, made from nothing."""
+    return table.header + "".join(one.line for one in sorted(_row(table, value) for value in values))
+
+
+def update(table: Table[Value], shelf: Shelf[Value], torn: Callable[[Path, str], None]) -> None:
+    """Bring the table of a shelf up to date, as if every file were read. Where nothing is new, nothing is written."""
+    path, index = shelf.results / table.file, shelf.results / table.index
+    stamps = _stamps(shelf.folder)
+    remembered = _recall(index, path)
+    known = {name for *_, name, stamp in remembered or () if stamp and stamps.get(name) == stamp}
+    new = sorted(_read(table, shelf, {name: stamps[name] for name in stamps.keys() - known}, torn))
+    if remembered is not None and not new and len(known) == len(remembered):
+        return
+    kept = _kept(table, path, remembered or [], known)
+    digest = hashlib.sha256(table.header.encode())
+    rows: list[Source] = []
+    with replacing(path) as file:
+        file.write(table.header)
+        one: Row
+        for one in heapq.merge(kept, new):
+            file.write(one.line)
+            digest.update(one.line.encode())
+            rows.append((*one.key, one.name, one.stamp))
+    body = json.dumps({"table": digest.hexdigest(), "rows": rows})
+    with replacing(index) as file:
+        file.write(f"{_seal(body)}\n{body}")
+
+
+def _row(table: Table[Value], value: Value, name: str = "", stamp: str = "") -> Row:
+    out, key = io.StringIO(), table.key(value)
+    csv.DictWriter(out, table.columns, lineterminator="\n").writerow(table.row(value))
+    return Row(table.place(key), out.getvalue(), name, stamp, key)
+
+
+def _stamps(folder: Path) -> dict[str, str]:
+    """What tells an unchanged file: file -> stamp; nothing where there is no folder."""
+    settled = time.time_ns() - int(SETTLING_SECONDS * 1e9)
+    found: dict[str, str] = {}
+    if not folder.exists():
+        return found
+    with os.scandir(folder) as folders:
+        for entry in folders:
+            if entry.is_dir():
+                with os.scandir(entry) as files:
+                    named = (file for file in files if file.name.endswith(".json"))
+                    found |= {f"{entry.name}/{file.name}": _stamp(file, settled) for file in named}
+    return found
+
+
+def _stamp(entry: os.DirEntry[str], settled: int) -> str:
+    """Empty where the file cannot be looked at, or changed after `settled` (nanoseconds)."""
+    try:
+        seen = entry.stat()
+    except OSError:  # removed a moment ago, or a link to nowhere: reading it will tell
+        return ""
+    # ctime tells of changes that keep size and mtime, as `cp -p` and `touch -r` do
+    return "" if seen.st_ctime_ns > settled else f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}"
+
+
+def _read(
+    table: Table[Value], shelf: Shelf[Value], stamps: Mapping[str, str], torn: Callable[[Path, str], None]
+) -> Iterator[Row]:
+    for name in sorted(stamps):
+        path = shelf.folder / name
+        try:
+            yield _row(table, shelf.parse(path.read_bytes(), name="it"), name, stamps[name])
+        except InputError as error:
+            torn(path, error.message)
+        except OSError as error:
+            torn(path, f"it cannot be read: {error.strerror}")
+
+
+def _kept(table: Table[Value], path: Path, remembered: Sequence[Source], known: Set[str]) -> Iterator[Row]:
+    """The rows of the present table whose files are as they were."""
+    if not known:
+        return
+    with path.open(encoding="utf-8", newline="\n") as file:
+        next(file)
+        for (*key, name, stamp), line in zip(remembered, file, strict=True):
+            if name in known:
+                yield Row(table.place(key), line, name, stamp, tuple(key))
+
+
+def _recall(index: Path, path: Path) -> list[Source] | None:
+    """Where each row of the table came from; None where the index or the table is not what was written."""
+    try:
+        seal, _, body = index.read_text(encoding="utf-8").partition("\n")
+        if seal != _seal(body):
+            return None
+        content = json.loads(body)
+        with path.open("rb") as table:
+            if hashlib.file_digest(table, "sha256").hexdigest() != content["table"]:
+                return None
+    except (OSError, ValueError):
+        return None
+    rows: list[Source] = content["rows"]
+    return rows
+
+
+def _seal(body: str) -> str:
+    return hashlib.sha256(_code() + body.encode()).hexdigest()
+
+
+@cache
+def _code() -> bytes:
+    """Digests of the code that decides what a row is: another version's rows are not taken over."""
+    package = Path(__file__).parents[1]
+    values = ("errors.py", "job.py", "record.py", "forecast.py")
+    sources = (*values, *(f"archive/{name}.py" for name in ("weighed", "incremental", "tables")))
+    return b"".join(hashlib.sha256((package / name).read_bytes()).digest() for name in sources)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """Write a file beside `path`, and put it there once it is whole."""
+    fd, beside = tempfile.mkstemp(prefix=".table-", dir=path.parent)
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
+            yield file
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise

@@ -1,0 +1,1 @@
+"""Answers as a person reads them, one module a question. On standard output."""

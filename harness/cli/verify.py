@@ -1,0 +1,111 @@
+"""`harness verify-forecast`: hold a forecast against a record, file by file."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness import job
+from harness.archive.store import Store
+from harness.catalog import DEFAULT, load
+from harness.cli import progress as looks
+from harness.cli.forecast import open_workshop
+from harness.cli.pages import verified
+from harness.cli.pages.forecasts import Moved, cost
+from harness.cli.render import Page
+from harness.cli.sources import index_for
+from harness.errors import InputError
+from harness.packages import uv_resolve
+from harness.packages.lock import LockStore
+from harness.record import Record
+from harness.stages import verify
+
+
+def verify_forecast(
+    record: str | None, index_url: str | None, catalog_file: Path | None, results: str, as_json: bool, quiet: bool
+) -> int:
+    """Hold a forecast against a record; 0 where every byte is accounted for, 3 where not."""
+    if not record:
+        raise InputError("no record given", tip="name one by its path or id, see results/records/")
+    store = Store(Path(results))
+    measured = store.read(record)
+    if measured.lock_sha256 is None or measured.ledger is None:
+        raise InputError(f"{measured.record_id} has no ledger: it ended in {measured.phase}", tip="measure it again")
+    if measured.ledger.written is None:
+        raise InputError(
+            f"{measured.record_id} does not list what its installer wrote; harness "
+            f"{measured.environment.harness_version} did not yet",
+            tip="measure it again",
+        )
+    lock = LockStore(store.results / "locks").by_sha256(measured.lock_sha256)
+    build = load(catalog_file or DEFAULT).variant(measured.framework, measured.variant)
+    index = index_for(build.index, index_url)
+    started = time.monotonic()
+    with looks.choose(quiet=quiet) as shows, open_workshop(index, shows, download=False) as workshop:
+        shows.phase("lock", "with uv")
+        chosen = uv_resolve.resolve(
+            _request(measured),
+            _target(measured),
+            measured.as_of,
+            index=index,
+            tools=workshop.uv,
+            cache=workshop.cache,
+            work=workshop.work,
+            python=measured.environment.python,
+        )
+        at_hand = {(file.filename, file.sha256): file for file in chosen}
+        locked = {(wheel.filename, wheel.sha256) for wheel in lock.wheels}
+        differing = sorted(filename for filename, _ in at_hand.keys() ^ locked)
+        shows.phase("peek", f"{len(lock.wheels)} wheels")
+        files = {
+            wheel.name: at_hand.get((wheel.filename, wheel.sha256)) or index.find(wheel.filename, wheel.sha256)
+            for wheel in lock.wheels
+        }
+        entries = {}
+        for done, (name, file) in enumerate(files.items(), 1):
+            entries[name] = workshop.peek.entries(file)
+            shows.step(done, len(files))
+        found = verify.verify(measured, entries, differing)
+        moved = Moved(
+            round(time.monotonic() - started, 3),
+            index.moved_bytes,
+            lock.download_bytes,
+            len(lock.wheels),
+            workshop.peek.cached,
+        )
+    if as_json:
+        click.echo(json.dumps(_told(found, moved), indent=1))
+    else:
+        console = Page()
+        verified.verified(found, console)
+        cost(moved, console)
+    return 0 if found.holds else 3
+
+
+def _told(found: verify.Verified, moved: Moved) -> dict[str, Any]:
+    return {
+        "record_id": found.record.record_id,
+        "holds": found.holds,
+        "forecast_bytes": found.forecast_bytes,
+        "installed_bytes": found.record.figures.installed_bytes,
+        "rest_bytes": found.rest_bytes,
+        "other_wheels": list(found.other_wheels),
+        "distributions": [
+            asdict(one) | {"rest_files": one.rest_files, "rest_bytes": one.rest_bytes} for one in found.distributions
+        ],
+        "cost": asdict(moved),
+    }
+
+
+def _request(record: Record) -> job.Request:
+    extras = f"[{','.join(record.extras)}]" if record.extras else ""
+    return job.parse_request(f"{record.framework}{extras}=={record.version}")
+
+
+def _target(record: Record) -> job.Target:
+    return job.Target(job.parse_python(record.python), record.platform)

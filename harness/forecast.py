@@ -1,0 +1,157 @@
+"""The forecast: what a package index tells of one job, without a download. Never a measurement.
+
+A value of its own, not a kind of record: whatever draws or tabulates records cannot be handed one by mistake.
+Figures that a record has too are defined alike, and are called alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
+
+from harness.errors import InputError, Status
+from harness.record import Bytes, Count, FileLine, LedgerLine, Model
+
+SCHEMA_VERSION = 1
+METHOD = 1
+"""Method version; raised when a figure's definition changes."""
+Scope = Literal["wheel", "closure"]
+SCOPES: tuple[Scope, ...] = ("wheel", "closure")
+LISTED_FILES = 10
+"""How many of the largest files are kept."""
+
+
+class ForecastFigures(Model):
+    wheel_bytes: Bytes | None = None
+    """Size of the framework's own wheel."""
+    wheel_unpacked_bytes: Bytes | None = None
+    """Sum of the uncompressed sizes in its central directory."""
+    wheel_files: Count | None = None
+    """Files in the framework's own wheel."""
+    download_bytes: Bytes | None = None
+    """Sum of the sizes of all wheels in the lock, the framework's own included; null unless it was locked."""
+    unpacked_bytes: Bytes | None = None
+    """Sum of the uncompressed sizes in the central directories of all wheels in the lock: what an installer lays down,
+    before what it writes itself. Null unless dependencies were locked."""
+    files: Count | None = None
+    """Files in all wheels of the lock; null unless dependencies were locked."""
+    distributions: Count | None = None
+    """How many distributions the lock has, the framework's own included; null unless dependencies were locked."""
+
+
+class ForecastWheel(Model):
+    """One wheel, by what its index and its central directory tell."""
+
+    name: str
+    """Canonical distribution name."""
+    version: str
+    filename: str
+    sha256: str
+    bytes: Bytes
+    unpacked_bytes: Bytes
+    files: Count
+    uploaded_at: AwareDatetime
+    yanked: bool = False
+
+
+class Forecast(Model):
+    schema_version: Literal[1] = 1
+    record_id: str = ""
+    """Names the forecast for ever: its job, its scope, and the start of its content's sha256."""
+    stage: Literal["forecast"] = "forecast"
+    forecast_at: AwareDatetime
+    """When the index was asked, UTC."""
+    framework: str
+    """Canonical distribution name."""
+    version: str
+    """Version of the framework."""
+    variant: str
+    """Which build of the framework, from the catalog: `pypi`, `cpu`, ..."""
+    extras: tuple[str, ...] = ()
+    """Canonical names of the requested extras, sorted."""
+    python: str
+    """CPython version that wheels were chosen for, such as `3.11`."""
+    platform: str
+    """Platform that wheels were chosen for, such as `linux_x86_64`."""
+    as_of: AwareDatetime
+    """The first instant whose uploads no longer count."""
+    scope: Scope
+    """What was weighed: the framework's own `wheel`, or the `closure` of it and all that it needs."""
+    uploaded_at: AwareDatetime | None = None
+    """When the framework's own wheel was uploaded."""
+    status: Status
+    """How it ended; any but `ok` names its phase and its reason."""
+    phase: str | None = None
+    """Where it ended; null when it is ok."""
+    reason: str | None = None
+    """Why it ended there; null when it is ok."""
+    warnings: tuple[str, ...] = ()
+    figures: ForecastFigures = ForecastFigures()
+    lock_sha256: str | None = None
+    """sha256 of the lock that was weighed; null where only the framework's own wheel was."""
+    resolver: str | None = None
+    """What chose the lock, with its version."""
+    wheels: tuple[ForecastWheel, ...] = ()
+    """The framework's own wheel, or all of the lock by name."""
+    types: tuple[LedgerLine, ...] = ()
+    """Unpacked bytes by type of file, the heaviest first; they sum to the unpacked bytes of `wheels`."""
+    largest: tuple[FileLine, ...] = ()
+    """The largest files of `wheels`."""
+    harness_version: str
+    """Version of the harness that forecast."""
+    harness_commit: str | None = None
+    method_version: int = Field(default=METHOD, ge=1)
+    """Method version of the figures; those of different versions must not be compared."""
+
+    @model_validator(mode="after")
+    def _tells_why(self) -> Forecast:
+        """Whatever is not ok names its phase and its reason."""
+        told = (self.phase is not None, self.reason is not None)
+        if told != ((False, False) if self.status == "ok" else (True, True)):
+            raise ValueError("a forecast that is not ok has a phase and a reason, and only such a one")
+        return self
+
+    @property
+    def content_sha256(self) -> str:
+        """Of all that the index told: equal for two forecasts of the same, whenever and by whomever they were made."""
+        told = self.model_dump(
+            mode="json", exclude={"record_id", "forecast_at", "harness_version", "harness_commit", "resolver"}
+        )
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Canonical: the same forecast always gives the same text."""
+        return self.model_dump_json() + "\n"
+
+
+def parse_forecast(text: str | bytes, *, name: str = "forecast") -> Forecast:
+    """Read and check one forecast.
+
+    Raises:
+        InputError: where it is not one, or one of a schema that this harness does not know.
+    """
+    from pydantic_core import from_json
+
+    try:
+        raw = from_json(text, allow_inf_nan=False)
+    except (ValueError, TypeError) as error:  # TypeError: text that is not Unicode
+        raise InputError(f"{name} is not a JSON document: {error}") from None
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise InputError(
+            f"{name} has schema {version}; this harness knows up to {SCHEMA_VERSION}", tip="upgrade footprint-harness"
+        )
+    try:
+        return Forecast.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{name} is not a valid forecast: {place}: {first['msg']}") from None
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a forecast."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Forecast.model_json_schema()}

@@ -1,0 +1,74 @@
+"""What a target takes, for every target, whatever machine this is: its tags (PEP 425), and its name in uv's words.
+
+Locks and wheels for a Mac can so be chosen on a Linux machine. The oldest systems that a target stands for are
+decided here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.tags import compatible_tags, cpython_tags, mac_platforms
+
+from harness.job import Target
+from harness.packages.index import File
+
+GLIBC = 36
+"""2.36, Debian 12's, which measurements run on (images/bases.toml)."""
+MACOS = (15, 0)
+"""The oldest macOS that still gets updates, November 2026."""
+_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+"""Names that came before PEP 600. https://peps.python.org/pep-0600/"""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A platform that wheels are chosen for."""
+
+    uv: str
+    """Its name for `uv pip compile --python-platform`."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables that uv needs beside it."""
+
+
+PLATFORMS = {
+    "linux_x86_64": Platform(f"x86_64-manylinux_2_{GLIBC}"),
+    "linux_aarch64": Platform(f"aarch64-manylinux_2_{GLIBC}"),
+    "macos_arm64": Platform("aarch64-apple-darwin", (("MACOSX_DEPLOYMENT_TARGET", ".".join(map(str, MACOS))),)),
+    "windows_x86_64": Platform("x86_64-pc-windows-msvc"),
+}
+
+
+@cache
+def tags(target: Target) -> tuple[str, ...]:
+    """The tags that an installer on the target takes, best first."""
+    platforms = list(_platform_tags(target.platform))
+    abi, interpreter = target.tag, target.tag
+    found = [*cpython_tags(target.python, [abi], platforms), *compatible_tags(target.python, interpreter, platforms)]
+    return tuple(map(str, found))
+
+
+def _platform_tags(platform: str) -> Iterator[str]:
+    system, _, machine = platform.partition("_")
+    if system == "windows":
+        yield "win_amd64"
+    elif system == "macos":
+        yield from mac_platforms(MACOS, machine)
+    else:
+        oldest = 5 if machine == "x86_64" else 17  # PEP 571 and PEP 599: what the first manylinux of each had
+        yield f"linux_{machine}"
+        for minor in range(GLIBC, oldest - 1, -1):
+            yield f"manylinux_2_{minor}_{machine}"
+            if minor in _LEGACY:
+                yield f"{_LEGACY[minor]}_{machine}"
+
+
+def takes_python(file: File, target: Target) -> bool:
+    """Whether the file's Requires-Python lets the target in, in its latest patch release."""
+    try:
+        return SpecifierSet(file.requires_python or "").contains(f"{target.python_version}.99")
+    except InvalidSpecifier:  # installers do not heed it either
+        return True
