@@ -173,14 +173,16 @@ def _forecast(ask: Ask, workshop: Workshop, locking: threading.Semaphore) -> For
         phase = "lock"
         if ask.own is None:
             raise UnsupportedError(ask.why_not)
-        files: tuple[File, ...] = (ask.own,)
+        phase = "peek"  # its own wheel first: a lock that fails leaves what was reached
+        told |= _weighed(ask.request.name, (ask.own,), workshop.peek)
         if ask.scope == "closure":
+            phase = "lock"
             with locking:
                 files = _lock(ask, workshop)
             lock = Lock(tuple(locked(_name(file), file) for file in files))
             told |= {"lock_sha256": lock.sha256, "resolver": workshop.uv.describe("uv")}
-        phase = "peek"
-        told |= _weighed(ask, files, workshop.peek)
+            phase = "peek"
+            told |= _weighed(ask.request.name, files, workshop.peek, whole=True)
     except MeasurementError as error:
         status, reason = error.status, error.reason
     except HarnessError as error:
@@ -224,17 +226,17 @@ def _lock(ask: Ask, workshop: Workshop) -> tuple[File, ...]:
     return tuple(ask.own if file.sha256 == ask.own.sha256 else file for file in found)
 
 
-def _weighed(ask: Ask, files: Sequence[File], peek: Peek) -> dict[str, Any]:
-    """Figures, wheels, types and largest files of a lock, or of one wheel."""
+def _weighed(name: str, files: Sequence[File], peek: Peek, *, whole: bool = False) -> dict[str, Any]:
+    """Figures, wheels, types and largest files of a framework's own wheel, or of the whole lock."""
     found = [(file, contents.result()) for file, contents in [(file, peek.contents(file)) for file in files]]
     wheels = tuple(_line(file, contents) for file, contents in found)
-    (own,) = [wheel for wheel in wheels if wheel.name == ask.request.name]
+    (own,) = [wheel for wheel in wheels if wheel.name == name]
     figures: dict[str, int] = {
         "wheel_bytes": own.bytes,
         "wheel_unpacked_bytes": own.unpacked_bytes,
         "wheel_files": own.files,
     }
-    if ask.scope == "closure":
+    if whole:
         figures |= {
             "download_bytes": sum(wheel.bytes for wheel in wheels),
             "unpacked_bytes": sum(wheel.unpacked_bytes for wheel in wheels),

@@ -197,7 +197,7 @@ def test_a_release_that_could_not_be_installed_on_its_day_is_a_row(
     assert ended.status == 1
     (row,) = rows(program)
     assert (row["status"], row["phase"]) == ("failed", "lock") and "late" in row["reason"]
-    assert row["wheel_bytes"] == row["unpacked_bytes"] == ""
+    assert row["unpacked_bytes"] == "" and int(row["wheel_bytes"]) > 0, "what was reached is kept"
 
 
 def test_all_of_the_catalog_in_one_command(

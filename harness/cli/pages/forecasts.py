@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
-
 from harness.cli.pages.layout import heading, say, table
 from harness.cli.pages.words import build, outcome, plain, short, title
-from harness.cli.render import count, day, megabytes
+from harness.cli.render import Page, count, day, megabytes
 from harness.forecast import Forecast
 
 NAME_CHARS = 34
@@ -32,7 +30,7 @@ class Moved:
     """Of them, those whose directory was in the cache."""
 
 
-def forecasts(found: Sequence[Forecast], console: Console) -> None:
+def forecasts(found: Sequence[Forecast], console: Page) -> None:
     """Each on a page of its own."""
     for one in found:
         _one(one, console)
@@ -40,7 +38,7 @@ def forecasts(found: Sequence[Forecast], console: Console) -> None:
     say(console, NOTE, "dim")
 
 
-def _one(one: Forecast, console: Console) -> None:
+def _one(one: Forecast, console: Page) -> None:
     say(console, f"{title(one)}: a forecast, not a measurement", "bold")
     say(console, f"{build(one)}, as of {day(one.as_of)}")
     if one.status != "ok":
@@ -82,7 +80,7 @@ def _one(one: Forecast, console: Console) -> None:
     )
 
 
-def releases(found: Sequence[Forecast], console: Console) -> None:
+def releases(found: Sequence[Forecast], console: Page) -> None:
     """The history of each framework, oldest release first."""
     for framework in dict.fromkeys(one.framework for one in found):
         mine = [one for one in found if one.framework == framework]
@@ -120,7 +118,7 @@ def _number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def matrix(found: Sequence[Forecast], console: Console) -> None:
+def matrix(found: Sequence[Forecast], console: Page) -> None:
     """Python down, platforms across: the wheel's size and what it unpacks to."""
     for of in dict.fromkeys(title(one) for one in found):
         mine = {(one.python, one.platform): one for one in found if title(one) == of}
@@ -151,7 +149,7 @@ def _cell(one: Forecast) -> str:
     return " -> ".join(megabytes(size).removesuffix(" MB") for size in sizes)
 
 
-def cost(moved: Moved, console: Console) -> None:
+def cost(moved: Moved, console: Page) -> None:
     """What it took, beside what a download would have been."""
     share = f" ({moved.moved_bytes / moved.spared_bytes:.2%})" if moved.spared_bytes else ""
     say(

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.console import Console
-
 from harness.cli.pages.layout import heading, say, table
 from harness.cli.pages.words import plain, short
-from harness.cli.render import count
+from harness.cli.render import Page, count
 from harness.stages.verify import Account, Checked, Verified
 
 NAME_CHARS = 28
 
 
-def verified(found: Verified, console: Console) -> None:
+def verified(found: Verified, console: Page) -> None:
     """Of each distribution what was forecast, what was measured, and every file between the two."""
     record = found.record
     say(console, plain(record.record_id), "bold")
@@ -46,7 +44,7 @@ def verified(found: Verified, console: Console) -> None:
 
 def _checked(one: Checked) -> tuple[str, ...]:
     written = sum(account.difference for account in one.accounts)
-    name = short(f"{one.name} {one.version}", NAME_CHARS)
+    name = short(one.name, NAME_CHARS - 4)
     return name, f"{one.forecast_bytes:,}", f"{written:+,}", f"{one.measured_bytes:,}", f"{one.rest_bytes:,}"
 
 
@@ -54,9 +52,10 @@ def _kinds(accounts: Iterable[Account]) -> list[tuple[str, ...]]:
     """Files that an installer writes for every distribution, by their name; scripts one by one."""
     kinds: dict[str, list[Account]] = {}
     for one in accounts:
-        name = one.path.rsplit("/", 1)[-1] if ".dist-info/" in one.path else one.path
-        rewritten = one.forecast_bytes is not None and one.installed_bytes is not None
-        kinds.setdefault(f"{name}, rewritten" if rewritten else name, []).append(one)
+        name = one.path.rsplit("/", 1)[-1] if ".dist-info/" in one.path else one.path.split("/site-packages/")[-1]
+        known = one.forecast_bytes is not None
+        how = "" if not known else ", rewritten" if one.installed_bytes is not None else ", another's"
+        kinds.setdefault(f"{name}{how}", []).append(one)
     return [
         (
             short(name, NAME_CHARS),
