@@ -37,6 +37,8 @@ from harness.progress import Progress
 from harness.record import FileLine, LedgerLine
 
 LISTED_TYPES = 10
+LOCKS = 8
+"""How many uv runs at a time: each waits for the index nine tenths of its time."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def weigh(asks: Sequence[Ask], workshop: Workshop) -> Iterator[Forecast]:
     """
     if any(ask.scope == "closure" and ask.own is not None for ask in asks):
         _ = workshop.uv
-    locking = threading.Semaphore(max(2, os.cpu_count() or 1))  # uv is busy with one core at a time
+    locking = threading.Semaphore(LOCKS)
     waiting = iter(asks)
     running: deque[Future[Forecast]] = deque()
     pool = ThreadPoolExecutor(CONNECTIONS)
