@@ -102,7 +102,7 @@ def forecast(
     shelf.prepare()
     found: list[Forecast] = []
     weighed: dict[str, int] = {}
-    moved = cached = 0
+    moved, fetched = 0, set[str]()
     started = time.monotonic()
     with looks.choose(quiet=quiet) as shows:
         for request in requests:
@@ -118,9 +118,11 @@ def forecast(
                     found.append(one)
                     weighed |= {wheel.sha256: wheel.bytes for wheel in one.wheels}
                 moved += index.moved_bytes
-                cached += workshop.peek.cached
+                fetched |= workshop.peek.fetched
         tables.rebuild_forecasts(shelf, lambda path, why: shows.note(f"left out, no forecast: {path.name}: {why}"))
-    cost = Moved(round(time.monotonic() - started, 3), moved, sum(weighed.values()), len(weighed), cached)
+    cost = Moved(
+        round(time.monotonic() - started, 3), moved, sum(weighed.values()), len(weighed), len(weighed.keys() - fetched)
+    )
     _show(found, cost, question, as_json=as_json)
     if matrix:  # a cell without a wheel is an answer
         return 1 if any(one.status == "failed" for one in found) else 0

@@ -76,7 +76,7 @@ def verify_forecast(
             index.moved_bytes,
             lock.download_bytes,
             len(lock.wheels),
-            workshop.peek.cached,
+            len(lock.wheels) - len(workshop.peek.fetched),
         )
     if as_json:
         click.echo(json.dumps(_told(found, moved), indent=1))

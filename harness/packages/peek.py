@@ -54,8 +54,8 @@ class Peek:
         self.folder = cache / "directories"
         self.index = index
         self.house = house
-        self.cached = 0
-        """How many directories were found in the cache."""
+        self.fetched: set[str] = set()
+        """sha256 of the wheels whose directories were not in the cache."""
         self._pool = ThreadPoolExecutor(CONNECTIONS)
         self._asked: dict[str, Future[Contents]] = {}
         self._lock = threading.Lock()
@@ -88,10 +88,10 @@ class Peek:
         if found is not None:
             _, place, packed = found
             with suppress(zlib.error, MeasurementError):
-                entries = directory.read(zlib.decompress(packed), place, name=file.filename, size=_size(file))
-                self._count_cached()
-                return entries
+                return directory.read(zlib.decompress(packed), place, name=file.filename, size=_size(file))
         raw, place = self._fetch(file)
+        with self._lock:
+            self.fetched.add(file.sha256)
         entries = directory.read(raw, place, name=file.filename, size=_size(file))
         self._keep(file, directory.summarise(entries), place, raw)
         return entries
@@ -99,13 +99,8 @@ class Peek:
     def _contents(self, file: File) -> Contents:
         found = self._recall(file)
         if found is not None and found[0] is not None:
-            self._count_cached()
             return found[0]
         return directory.summarise(self.entries(file))
-
-    def _count_cached(self) -> None:
-        with self._lock:
-            self.cached += 1
 
     def _fetch(self, file: File) -> tuple[bytes, Place]:
         """The bytes of the central directory, and where they lie."""
