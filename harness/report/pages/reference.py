@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import errors, record
+from harness import errors, forecast, record
 from harness.report.pages import api
 from harness.report.pages.markup import Row, raw, table, text
 
@@ -16,6 +16,7 @@ def pieces(datapackage: Path) -> dict[str, str]:
     """File name -> MyST."""
     return {
         "schema.md": schema_tables(record.schema()),
+        "forecast-schema.md": schema_tables(forecast.schema()),
         "columns.md": columns(datapackage),
         "exit-codes.md": exit_codes(),
         "api.md": _rows("Keys of each build in footprint.json", ("Key", "Meaning"), api.BUILD.items()),
@@ -41,8 +42,8 @@ def _spaced(part: str) -> str:
 
 
 def schema_tables(schema: Mapping[str, Any]) -> str:
-    """One section a model of the record's JSON Schema."""
-    models = {"Record": schema, **{name: one for name, one in schema["$defs"].items() if "properties" in one}}
+    """One section a model of a JSON Schema, its own first."""
+    models = {str(schema["title"]): schema, **{name: one for name, one in schema["$defs"].items() if "properties" in one}}
     sections = []
     for name, model in models.items():
         fields = [(key, _type(one), one.get("description", "")) for key, one in model["properties"].items()]
