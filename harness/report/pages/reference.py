@@ -43,7 +43,10 @@ def _spaced(part: str) -> str:
 
 def schema_tables(schema: Mapping[str, Any]) -> str:
     """One section a model of a JSON Schema, its own first."""
-    models = {str(schema["title"]): schema, **{name: one for name, one in schema["$defs"].items() if "properties" in one}}
+    models = {
+        str(schema["title"]): schema,
+        **{name: one for name, one in schema["$defs"].items() if "properties" in one},
+    }
     sections = []
     for name, model in models.items():
         fields = [(key, _type(one), one.get("description", "")) for key, one in model["properties"].items()]
