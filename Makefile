@@ -56,6 +56,18 @@ forecast: $(BIN)/harness ## Tell a weight without a download: FRAMEWORK=torch [R
 verify-forecast: $(BIN)/harness ## Hold a forecast against a record, file by file: RECORD=results/records/...
 	@$(BIN)/harness verify-forecast --from-make
 
+.PHONY: models
+models: $(BIN)/harness ## Export the models that are timed [MODEL="mobilenet_v2 bert_base_128" OPSET=20 WHEELHOUSE=]
+	@$(BIN)/harness export --from-make
+
+.PHONY: infer
+infer: $(BIN)/harness ## Time models: MODEL=mobilenet_v2 RUNTIME="onnxruntime openvino" [THREADS=1,2 TRACK= ROUNDS=]
+	@$(BIN)/harness infer --from-make
+
+.PHONY: providers
+providers: $(BIN)/harness ## Tell which execution providers really run here [RUNTIME="onnxruntime openvino"]
+	@$(BIN)/harness providers --from-make
+
 .PHONY: replay
 replay: $(BIN)/harness ## Install again from a record's lock, and compare: RECORD=results/records/...
 	@$(BIN)/harness replay --from-make
@@ -111,6 +123,10 @@ test: $(BIN)/pytest ## Run all tests
 unit: $(BIN)/pytest ## Run the fast tests only
 	@$(BIN)/pytest tests/unit
 
+.PHONY: peer
+peer: $(BIN)/pytest ## Hold inference times against an independent loop, and against themselves; on a quiet machine
+	@HARNESS_QUIET=1 $(BIN)/pytest -rP tests/integration/test_peer.py
+
 .PHONY: fuzz
 fuzz: $(BIN)/pytest ## Fuzz the reader of wheels' directories, and tell how many examples ran [EXAMPLES=200000]
 	@$(BIN)/pytest tests/unit/test_directory.py -m hypothesis --hypothesis-profile=fuzz --hypothesis-show-statistics
@@ -127,9 +143,10 @@ format: $(BIN)/pytest ## Format the code
 	@$(BIN)/ruff format .
 
 .PHONY: schema
-schema: $(BIN)/harness ## Publish the JSON Schemas of records and forecasts
+schema: $(BIN)/harness ## Publish the JSON Schemas of records, forecasts and inference records
 	@$(BIN)/python -c 'import json; from harness.record import schema; print(json.dumps(schema(), indent=1))' > docs/record.schema.json
 	@$(BIN)/python -c 'import json; from harness.forecast import schema; print(json.dumps(schema(), indent=1))' > docs/forecast.schema.json
+	@$(BIN)/python -c 'import json; from harness.inference import schema; print(json.dumps(schema(), indent=1))' > docs/inference.schema.json
 
 .PHONY: bench
 bench: $(BIN)/harness ## Compare with `docker build` + `pip install` [FRAMEWORK=torch==2.3.0]

@@ -32,6 +32,18 @@ def cpu_model() -> str | None:
     return match[1] if match else platform.processor() or None
 
 
+def physical_cpus() -> tuple[int, ...]:
+    """One logical CPU of each physical core that this process may use, in order."""
+    seen, found = set(), []
+    for cpu in sorted(os.sched_getaffinity(0)):
+        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
+        core = (_read(topology / "physical_package_id"), _read(topology / "core_id"))
+        if None in core or core not in seen:  # a machine that does not tell has a core for each
+            seen.add(core)
+            found.append(cpu)
+    return tuple(found)
+
+
 def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 

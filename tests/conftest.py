@@ -113,3 +113,14 @@ def empty_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(empty_environment: Path, tmp_path: Path) -> Root:
     """Two environments that nothing is installed in yet."""
     return Root(tmp_path / "root", empty_environment)
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment that has onnxruntime and what it needs, from the default index."""
+    place = tmp_path_factory.mktemp("onnxruntime") / "env"
+    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(place)], check=True)
+    python = place / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "onnxruntime==1.32.0"]
+    subprocess.run(install, check=True, capture_output=True, timeout=600)
+    return python

@@ -1,7 +1,6 @@
 """`results/datapackage.json`: type, unit and meaning of every column. https://datapackage.org
 
-Nothing is defined here: a column is a field of the record or of the forecast, and its JSON Schema has its type and its
-meaning.
+Nothing is defined here: a column is a field of what has a row, and its JSON Schema has its type and its meaning.
 """
 
 from __future__ import annotations
@@ -14,9 +13,11 @@ from harness.archive.incremental import Table
 
 UNITS = {"_bytes": "bytes", "_seconds": "s"}
 """Suffix of a column -> its unit; a whole number without one of them is a count."""
-NO_QUANTITIES = ("method_version",)
+NO_QUANTITIES = ("method_version", "opset")
 """Whole numbers that count nothing."""
-TYPES = {"integer": "integer", "number": "number", "date-time": "datetime"}
+WORDY = ("gpu",)
+"""Mappings whose values hold blanks."""
+TYPES = {"integer": "integer", "number": "number", "boolean": "boolean", "date-time": "datetime"}
 """Type or format in JSON Schema -> type in Table Schema; all else is text, lists and mappings too."""
 
 
@@ -32,10 +33,10 @@ def to_json(tables: tuple[Table[Any], ...]) -> str:
     package = {
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
         "name": "footprint-harness-results",
-        "title": "What ML runtimes cost: installer, disk, import",
-        "description": "Derived from the records in records/ and the forecasts in forecasts/; do not edit. An empty "
-        "cell is a figure that could not be had: a record says why, of a forecast its scope and its reason. A text "
-        "that a spreadsheet would take for a formula has an apostrophe before it.",
+        "title": "What ML runtimes cost: installer, disk, import, inference",
+        "description": "Derived from the JSON documents in the folders beside it; do not edit. An empty cell is a "
+        "figure that could not be had: a record says why, of a forecast its scope and its reason. A text that a "
+        "spreadsheet would take for a formula has an apostrophe before it.",
         "resources": [_resource(table) for table in tables],
     }
     return json.dumps(package, indent=1) + "\n"
@@ -66,7 +67,7 @@ def _field(column: str, field: dict[str, Any]) -> dict[str, Any]:
     kind = {**field, **field.get("anyOf", [{}])[0]}  # a field that can be null is `anyOf` its type and null
     meaning = " ".join(field["description"].split())
     if kind["type"] in ("array", "object"):
-        meaning += " Separated by blanks."
+        meaning += f" Separated by {'semicolons' if column in WORDY else 'blanks'}."
     found: dict[str, Any] = {
         "name": column,
         "type": TYPES.get(kind.get("format", kind["type"]), "string"),

@@ -1,4 +1,4 @@
-"""Tables derived from a shelf alone: one row a file, brought up to date by reading new files only.
+"""Tables derived from a shelf alone: the rows of each file, brought up to date by reading new files only.
 
 Of each row, in the table's order, an index beside the table remembers the file and the stamp that it had; a row whose
 file still has it is taken over from the table as it is. The index is a cache: it can be deleted at any time, and is
@@ -30,6 +30,8 @@ SETTLING_SECONDS = 0.05
 """A file that changed so shortly before it was read could change again within one tick of its file system's clock,
 and show the same stamp. https://git-scm.com/docs/racy-git"""
 
+Key = tuple[str, ...]
+"""What decides where a row stands, as text that the index can hold."""
 Source = tuple[str, ...]
 """What the index remembers of a row: its key, its file and that file's stamp."""
 
@@ -42,10 +44,8 @@ class Table(Generic[Value]):
     """Of the file, without `.csv`."""
     title: str
     columns: tuple[str, ...]
-    row: Callable[[Value], Mapping[str, str]]
-    """One of them as text; a figure that is null is an empty cell."""
-    key: Callable[[Value], tuple[str, ...]]
-    """What decides where its row stands, as text that the index can hold."""
+    rows: Callable[[Value], Iterable[tuple[Key, Mapping[str, str]]]]
+    """The rows of one of them, as text; a figure that is null is an empty cell."""
     place: Callable[[Sequence[str]], tuple[Any, ...]]
     """What keys are put in order by."""
     schema: Callable[[], dict[str, Any]]
@@ -77,12 +77,12 @@ class Row(NamedTuple):
     """The file, relative to the shelf's folder."""
     stamp: str
     """How the file looked before it was read; empty where that cannot be relied upon."""
-    key: tuple[str, ...]
+    key: Key
 
 
 def to_csv(table: Table[Value], values: Iterable[Value]) -> str:
     """The table of some values, made from nothing."""
-    return table.header + "".join(one.line for one in sorted(_row(table, value) for value in values))
+    return table.header + "".join(one.line for one in sorted(row for value in values for row in _rows(table, value)))
 
 
 def update(table: Table[Value], shelf: Shelf[Value], torn: Callable[[Path, str], None]) -> None:
@@ -92,7 +92,7 @@ def update(table: Table[Value], shelf: Shelf[Value], torn: Callable[[Path, str],
     remembered = _recall(index, path)
     known = {name for *_, name, stamp in remembered or () if stamp and stamps.get(name) == stamp}
     new = sorted(_read(table, shelf, {name: stamps[name] for name in stamps.keys() - known}, torn))
-    if remembered is not None and not new and len(known) == len(remembered):
+    if remembered is not None and not new and all(name in known for *_, name, _ in remembered):
         return
     kept = _kept(table, path, remembered or [], known)
     digest = hashlib.sha256(table.header.encode())
@@ -109,10 +109,11 @@ def update(table: Table[Value], shelf: Shelf[Value], torn: Callable[[Path, str],
         file.write(f"{_seal(body)}\n{body}")
 
 
-def _row(table: Table[Value], value: Value, name: str = "", stamp: str = "") -> Row:
-    out, key = io.StringIO(), table.key(value)
-    csv.DictWriter(out, table.columns, lineterminator="\n").writerow(table.row(value))
-    return Row(table.place(key), out.getvalue(), name, stamp, key)
+def _rows(table: Table[Value], value: Value, name: str = "", stamp: str = "") -> Iterator[Row]:
+    for key, cells in table.rows(value):
+        out = io.StringIO()
+        csv.DictWriter(out, table.columns, lineterminator="\n").writerow(cells)
+        yield Row(table.place(key), out.getvalue(), name, stamp, key)
 
 
 def _stamps(folder: Path) -> dict[str, str]:
@@ -146,7 +147,7 @@ def _read(
     for name in sorted(stamps):
         path = shelf.folder / name
         try:
-            yield _row(table, shelf.parse(path.read_bytes(), name="it"), name, stamps[name])
+            yield from _rows(table, shelf.parse(path.read_bytes(), name="it"), name, stamps[name])
         except InputError as error:
             torn(path, error.message)
         except OSError as error:
@@ -188,7 +189,7 @@ def _seal(body: str) -> str:
 def _code() -> bytes:
     """Digests of the code that decides what a row is: another version's rows are not taken over."""
     package = Path(__file__).parents[1]
-    values = ("errors.py", "job.py", "record.py", "forecast.py")
+    values = ("errors.py", "job.py", "record.py", "forecast.py", "inference.py", "providers.py")
     sources = (*values, *(f"archive/{name}.py" for name in ("weighed", "incremental", "tables")))
     return b"".join(hashlib.sha256((package / name).read_bytes()).digest() for name in sources)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from packaging.version import Version
 
-from harness.archive.store import Forecasts, Shelf, Store, Value, by_id, kind_at
+from harness.archive.store import Forecasts, Shelf, Store, by_id, kind_at
 from harness.archive.weighed import Weighed, as_version, is_whole, told_at
 from harness.catalog import DEFAULT_VARIANT
 from harness.errors import InputError
@@ -20,6 +20,7 @@ from harness.record import Record
 
 Build = tuple[str, str, tuple[str, ...], str, str]
 Either = TypeVar("Either", Record, Forecast, Weighed)
+Told = TypeVar("Told", Record, Forecast)
 USUAL_TARGET = Target((3, 11))
 """Whose forecast is meant where a request has those of many targets: the one that is measured unless told otherwise."""
 
@@ -75,7 +76,7 @@ def as_of(records: Iterable[Record], instant: datetime) -> list[Record]:
     return newest_of_each_job(one for one in records if one.as_of == instant)
 
 
-def find(shelf: Shelf[Value], name: str, kept: Callable[[], Iterable[Value]]) -> Value:
+def find(shelf: Shelf[Told], name: str, kept: Callable[[], Iterable[Told]]) -> Told:
     """One of a shelf by its path or id, or the newest one of a request: `torch==2.3.0`; `torch` is its highest version.
 
     Among records of that version one that is ok is preferred, then the default variant, as in `measure`. Among

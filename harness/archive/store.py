@@ -1,4 +1,4 @@
-"""The archive: one immutable JSON file each, `results/records/<framework>/<record_id>.json`, and forecasts likewise."""
+"""The archive: one immutable JSON file each, `results/records/<framework>/<record_id>.json`, other kinds likewise."""
 
 from __future__ import annotations
 
@@ -11,16 +11,32 @@ from typing import Generic, Literal, TypeVar
 
 from harness.errors import EnvironmentLacksError, InputError
 from harness.forecast import Forecast, parse_forecast
+from harness.inference import Inference, parse_inference
 from harness.job import compact_instant
+from harness.providers import ProviderReport, parse_report
 from harness.record import Record, parse_record
 
-Value = TypeVar("Value", Record, Forecast)
-Kind = Literal["record", "forecast"]
-KINDS: dict[Kind, str] = {"record": "footprint", "forecast": "forecast"}
-"""What is kept, in a folder of that name and an `s` -> what such a document has for its `stage`."""
+Value = TypeVar("Value", Record, Forecast, Inference, ProviderReport)
+Kind = Literal["record", "forecast", "inference record", "provider report"]
+KINDS: dict[Kind, str] = {
+    "record": "footprint",
+    "forecast": "forecast",
+    "inference record": "inference",
+    "provider report": "providers",
+}
+"""What is kept -> what such a document has for its `stage`."""
+FOLDERS: dict[Kind, str] = {
+    "record": "records",
+    "forecast": "forecasts",
+    "inference record": "inference",
+    "provider report": "providers",
+}
+"""What is kept -> its folder among the results."""
 NOT_THIS: dict[Kind, str] = {
     "record": "leave --forecast out: it takes forecasts only",
     "forecast": "it was not measured: measure it, or ask harness diff or harness fits, which take forecasts",
+    "inference record": "it tells how fast a model ran, not what a framework weighs",
+    "provider report": "it tells where a runtime can run, not what a framework weighs",
 }
 """What to do about a name that is one of this kind, where one of the other was wanted."""
 
@@ -28,11 +44,13 @@ NOT_THIS: dict[Kind, str] = {
 class Shelf(Generic[Value]):
     """What is kept of one kind, below one results folder."""
 
-    def __init__(self, results: Path, kind: Kind, parse: Callable[..., Value]) -> None:
+    def __init__(self, results: Path, kind: Kind, parse: Callable[..., Value], subject: Callable[[Value], str]) -> None:
         self.results = results
         self.kind = kind
         self.parse: Callable[..., Value] = parse
-        self.folder = results / f"{kind}s"
+        self.subject: Callable[[Value], str] = subject
+        """What one of them is of; those of one subject lie in one folder."""
+        self.folder = results / FOLDERS[kind]
 
     def prepare(self) -> None:
         """Say now, not after an hour of measuring, that nothing could be written.
@@ -78,7 +96,7 @@ class Shelf(Generic[Value]):
             raise InputError(f"{path} cannot be read: {error.strerror}") from None
         kind = kind_of(text)
         if kind is not None and kind != self.kind:
-            raise InputError(f"{path.name} is a {kind}, not a {self.kind}", tip=NOT_THIS[kind])
+            raise InputError(f"{path.name} is {_a(kind)}, not {_a(self.kind)}", tip=NOT_THIS[kind])
         return self.parse(text, name=str(path))
 
     def all(self, torn: Callable[[Path, str], None]) -> Iterator[Value]:
@@ -92,13 +110,13 @@ class Shelf(Generic[Value]):
                 torn(path, f"it cannot be read: {error.strerror}")
 
     def _place(self, value: Value) -> Path:
-        return self.folder / value.framework / f"{value.record_id}.json"
+        return self.folder / self.subject(value) / f"{value.record_id}.json"
 
     def _write(self, value: Value, put: Callable[[str, Path], None]) -> Path:
         path = self._place(value)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            fd, beside = tempfile.mkstemp(prefix=f".{self.kind}-", dir=path.parent)
+            fd, beside = tempfile.mkstemp(prefix=".new-", dir=path.parent)
             try:
                 with os.fdopen(fd, "w", encoding="utf-8") as file:
                     file.write(value.to_json())
@@ -118,14 +136,14 @@ class Store(Shelf[Record]):
     """Records: what was measured."""
 
     def __init__(self, results: Path) -> None:
-        super().__init__(results, "record", parse_record)
+        super().__init__(results, "record", parse_record, lambda one: one.framework)
 
 
 class Forecasts(Shelf[Forecast]):
     """Forecasts: what an index told. Never among the records."""
 
     def __init__(self, results: Path) -> None:
-        super().__init__(results, "forecast", parse_forecast)
+        super().__init__(results, "forecast", parse_forecast, lambda one: one.framework)
 
     def add(self, value: Forecast) -> Path:
         """Keep an `identified` forecast. One that is there already stays as it is: the same id has the same content,
@@ -140,6 +158,20 @@ class Forecasts(Shelf[Forecast]):
         except (OSError, InputError):
             return self._write(value, os.replace)
         return path
+
+
+class Inferences(Shelf[Inference]):
+    """Inference records: how long models ran, `results/inference/<model>/<record_id>.json`."""
+
+    def __init__(self, results: Path) -> None:
+        super().__init__(results, "inference record", parse_inference, lambda one: one.model.name)
+
+
+class ProviderReports(Shelf[ProviderReport]):
+    """Where each runtime can run, `results/providers/<runtime>/<record_id>.json`."""
+
+    def __init__(self, results: Path) -> None:
+        super().__init__(results, "provider report", parse_report, lambda one: one.runtime)
 
 
 def identified(forecast: Forecast) -> Forecast:
@@ -160,9 +192,9 @@ def identified(forecast: Forecast) -> Forecast:
 
 
 def by_id(results: Path, record_id: str) -> Path | None:
-    """Where a record or a forecast of that id is."""
-    found = (path for kind in KINDS for path in sorted((results / f"{kind}s").glob(f"*/{glob_escape(record_id)}.json")))
-    return next(found, None)
+    """Where a document of that id is, of whatever kind."""
+    name = f"*/{glob_escape(record_id)}.json"
+    return next((path for folder in FOLDERS.values() for path in sorted((results / folder).glob(name))), None)
 
 
 def kind_at(path: Path) -> Kind | None:
@@ -183,6 +215,10 @@ def kind_of(text: bytes) -> Kind | None:
         return None
     stage = raw.get("stage") if isinstance(raw, dict) else None
     return next((kind for kind, known in KINDS.items() if known == stage), None)
+
+
+def _a(kind: Kind) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def glob_escape(name: str) -> str:

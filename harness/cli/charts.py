@@ -1,4 +1,4 @@
-"""`harness charts`: records and forecasts in, pictures out."""
+"""`harness charts`: records, forecasts and inference records in, pictures out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.archive.store import Forecasts, Store
+from harness.archive.store import Forecasts, Inferences, Store
 from harness.cli import progress as looks
 from harness.errors import EnvironmentLacksError, InputError
 
@@ -17,14 +17,17 @@ def charts(results: str, out: str | None, as_json: bool, quiet: bool) -> int:
 
     Raises:
         EnvironmentLacksError: what draws them is not installed.
-        InputError: there is neither a record nor a forecast, or no room to write.
+        InputError: there is nothing to draw, or no room to write.
     """
-    store, shelf = Store(Path(results)), Forecasts(Path(results))
+    store, shelf, timings = Store(Path(results)), Forecasts(Path(results)), Inferences(Path(results))
     folder = Path(out) if out is not None else store.results / "charts"
     with looks.choose(quiet=quiet) as shows:
         records = list(store.all(lambda path, why: shows.note(f"left out, not a valid record: {path.name}: {why}")))
         forecasts = list(shelf.all(lambda path, why: shows.note(f"left out, no valid forecast: {path.name}: {why}")))
-        if not records and not forecasts:
+        inferences = list(
+            timings.all(lambda path, why: shows.note(f"left out, no valid inference record: {path.name}: {why}"))
+        )
+        if not records and not forecasts and not inferences:
             raise InputError(
                 f"there is no record in {store.folder}, and no forecast beside it",
                 tip="measure something: harness measure torch, or forecast it: harness forecast torch --releases",
@@ -36,7 +39,7 @@ def charts(results: str, out: str | None, as_json: bool, quiet: bool) -> int:
             raise EnvironmentLacksError(
                 f"drawing charts needs {error.name}", tip="call `make charts`, or install footprint-harness[report]"
             ) from None
-        drawn = write_all(records, folder, forecasts=forecasts, progress=shows)
+        drawn = write_all(records, folder, forecasts=forecasts, inferences=inferences, progress=shows)
     if as_json:
         listed = [{"name": one.name, "title": one.title, "alt": one.alt, "framework": one.framework} for one in drawn]
         click.echo(json.dumps({"folder": str(folder), "charts": listed}, indent=1))
@@ -44,5 +47,6 @@ def charts(results: str, out: str | None, as_json: bool, quiet: bool) -> int:
         for one in drawn:
             click.echo(f"{folder / one.name}-{{{','.join(theme.name for theme in THEMES)}}}.{{{','.join(FORMATS)}}}")
         told = f", {len(forecasts)} forecasts" if forecasts else ""
+        told += f", {len(inferences)} inference records" if inferences else ""
         click.echo(f"{folder}: {len(drawn)} charts of {len(records)} records{told}")
     return 0

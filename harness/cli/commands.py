@@ -17,7 +17,7 @@ import click
 from harness import host, job, record
 from harness.archive import compare
 from harness.archive import tables as csv_tables
-from harness.archive.store import Store
+from harness.archive.store import KINDS, Kind, Store
 from harness.catalog import DEFAULT, Catalog, load
 from harness.cli import progress as looks
 from harness.cli import render
@@ -302,11 +302,11 @@ def tables(results: str, as_json: bool, quiet: bool) -> int:
     store.prepare()
     with looks.choose(quiet=quiet) as shows:
 
-        def torn(kind: str) -> Callable[[Path, str], None]:
+        def torn(kind: Kind) -> Callable[[Path, str], None]:
             return lambda path, why: shows.note(f"left out, not a valid {kind}: {path.name}: {why}")
 
         shows.phase("tables", str(store.results))
-        paths = csv_tables.rebuild_all(store.results, {kind: torn(kind) for kind in ("record", "forecast")})
+        paths = csv_tables.rebuild_all(store.results, {kind: torn(kind) for kind in KINDS})
     rows = {path: sum(1 for _ in path.open()) - 1 for path in paths}
     if as_json:
         told = [{"path": str(path), "rows": count} for path, count in rows.items()]

@@ -40,7 +40,16 @@ MAKE_VARIABLES = {
     "ALL": "every",
     "DOWNLOAD": "allow_download",
     "FORECAST": "forecast",
+    "MODEL": "models",
+    "RUNTIME": "runtime",
+    "THREADS": "threads",
+    "TRACK": "track",
+    "ROUNDS": "rounds",
+    "WHEELHOUSE": "wheelhouse",
+    "OPSET": "opset",
 }
+LISTS = ("models", "runtime")
+"""Those of them that are words separated by blanks or commas."""
 FLAGS = ("releases", "matrix", "with_deps", "pre", "every", "allow_download", "forecast")
 """Those of them that are on or off."""
 
@@ -55,6 +64,9 @@ def _from_make() -> dict[str, Any]:
     found: dict[str, Any] = {option: os.environ[name] for name, option in MAKE_VARIABLES.items() if name in os.environ}
     if "frameworks" in found:
         found["frameworks"] = tuple(split_requests(found["frameworks"]))
+    for option in LISTS:
+        if option in found:
+            found[option] = tuple(found[option].replace(",", " ").split())
     return {option: _flag(option, value) if option in FLAGS else value for option, value in found.items()}
 
 
@@ -209,6 +221,101 @@ def verify_forecast(from_make: bool, **options: Any) -> None:
 
     if from_make:
         options |= {name: value for name, value in _from_make().items() if name in options}
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.argument("models", nargs=-1, metavar="[MODEL...]")
+@click.option("--from", "from_file", type=click.Path(path_type=Path), help="Take in an ONNX file of your own.")
+@click.option("--shape", multiple=True, metavar="NAME=1,3,224,224", help="Of an input of it whose axes are dynamic.")
+@click.option("--opset", default="20", show_default=True, metavar="N", help="20 or 17.")
+@click.option("--seed", default="0", show_default=True, metavar="N", help="Of weights and inputs.")
+@click.option("--python", metavar="3.X", help="CPython version of the exporter. Default: 3.11.")
+@click.option("--engine", metavar="NAME", help="docker or venv. Default: docker where one answers.")
+@click.option("--wheelhouse", metavar="DIR", help="Wheels that are taken before those of the index.")
+@click.option("--offline", is_flag=True, help="Take wheels from --wheelhouse alone.")
+@click.option("--memory", metavar="SIZE", help="Memory limit of each export.")
+@click.option("--timeout", default="1800", show_default=True, metavar="SECONDS", help="Time limit of each export.")
+@click.option("--from-make", is_flag=True, hidden=True)
+@reach_options
+@results_option
+@output_options
+def export(from_make: bool, **options: Any) -> None:
+    """Have the models that are timed: built from configurations and seeds, no model hub is asked.
+
+    \b
+    harness export mobilenet_v2 bert_base_128
+    harness export --from my-model.onnx --shape input=1,3,224,224
+    """
+    from harness.cli.export import export as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    options.pop("catalog_file")
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.argument("models", nargs=-1, metavar="[MODEL...]")
+@click.option("--runtime", multiple=True, metavar="NAME", help="With ==VERSION if wanted; may be repeated.")
+@click.option("--threads", default="1,all", show_default=True, metavar="N,N", help="all: every physical core.")
+@click.option("--track", default="both", show_default=True, metavar="NAME", help="strict-f32, vendor-default or both.")
+@click.option("--rounds", default="5", show_default=True, metavar="N", help="Fresh processes of each runtime.")
+@click.option("--runs", default="100", show_default=True, metavar="N", help="At least so many timed runs a process,")
+@click.option("--seconds", default="3", show_default=True, metavar="S", help="and for at least so long.")
+@click.option("--warmup-runs", default="10", show_default=True, metavar="N", help="At least so many runs before,")
+@click.option("--warmup-seconds", default="1", show_default=True, metavar="S", help="and for at least so long.")
+@click.option("--spinning", is_flag=True, help="The anchor also with spinning threads.")
+@click.option("--opset", default="20", show_default=True, metavar="N", help="Of the exported models: 20 or 17.")
+@click.option("--python", metavar="3.X", help="CPython version. Default: 3.11.")
+@click.option("--as-of", metavar="DATE", help="Take part only in what was uploaded by the end of this day (UTC).")
+@click.option("--engine", metavar="NAME", help="docker or venv. Default: docker where one answers.")
+@click.option("--wheelhouse", metavar="DIR", help="Wheels that are taken before those of the index.")
+@click.option("--offline", is_flag=True, help="Take wheels from --wheelhouse alone.")
+@click.option("--memory", metavar="SIZE", help="Memory limit of each process.")
+@click.option("--timeout", default="600", show_default=True, metavar="SECONDS", help="Time limit of each process.")
+@click.option("--from-make", is_flag=True, hidden=True)
+@reach_options
+@results_option
+@output_options
+def infer(from_make: bool, **options: Any) -> None:
+    """Time exported models on runtimes: where they really ran, how fast, and whether they are right.
+
+    \b
+    harness infer mobilenet_v2 --runtime onnxruntime --runtime openvino --threads 1,2
+    """
+    from harness.cli.infer import infer as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    options.pop("catalog_file")
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.option("--runtime", multiple=True, metavar="NAME", help="With ==VERSION if wanted. Default: all of the catalog.")
+@click.option("--python", metavar="3.X", help="CPython version. Default: 3.11.")
+@click.option("--as-of", metavar="DATE", help="Take part only in what was uploaded by the end of this day (UTC).")
+@click.option("--engine", metavar="NAME", help="docker or venv. Default: docker where one answers.")
+@click.option("--wheelhouse", metavar="DIR", help="Wheels that are taken before those of the index.")
+@click.option("--offline", is_flag=True, help="Take wheels from --wheelhouse alone.")
+@click.option("--memory", metavar="SIZE", help="Memory limit of each process.")
+@click.option("--timeout", default="600", show_default=True, metavar="SECONDS", help="Time limit of each process.")
+@click.option("--from-make", is_flag=True, hidden=True)
+@reach_options
+@results_option
+@output_options
+def providers(from_make: bool, **options: Any) -> None:
+    """Tell which execution providers runtimes offer, which can be created here, and which really run a node.
+
+    \b
+    harness providers --runtime onnxruntime --runtime onnxruntime-ep-openvino
+    """
+    from harness.cli.providers import providers as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    options.pop("catalog_file")
     sys.exit(run(**options))
 
 

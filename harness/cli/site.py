@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from harness.archive.store import Forecasts, Store
+from harness.archive.store import Forecasts, Inferences, ProviderReports, Store
 from harness.cli import progress as looks
 from harness.errors import EnvironmentLacksError
 from harness.forecast import Forecast
+from harness.inference import Inference
 from harness.record import Record
 
 
@@ -37,13 +38,25 @@ def site(results: str, docs: str, as_json: bool, quiet: bool) -> int:
             shows.note(f"left out, not valid: {path.name}: {why}")
 
         def draw(
-            records: Sequence[Record], forecasts: Sequence[Forecast], folder: Path, link: Callable[[Record], str]
+            records: Sequence[Record],
+            forecasts: Sequence[Forecast],
+            inferences: Sequence[Inference],
+            folder: Path,
+            link: pages.Place,
         ) -> Sequence[Chart]:
-            return charts.write_all(records, folder, forecasts=forecasts, progress=shows, link=link)
+            return charts.write_all(
+                records, folder, forecasts=forecasts, inferences=inferences, progress=shows, link=link
+            )
 
         shows.phase("records", str(store.folder))
         written = pages.write(
-            store.all(torn), forecasts=shelf.all(torn), docs=Path(docs), results=store.results, draw=draw
+            store.all(torn),
+            forecasts=shelf.all(torn),
+            inferences=Inferences(store.results).all(torn),
+            reports=ProviderReports(store.results).all(torn),
+            docs=Path(docs),
+            results=store.results,
+            draw=draw,
         )
         for name in written.left_out:
             shows.note(f"left out, no name that a file may have: {name!a}")
@@ -52,13 +65,15 @@ def site(results: str, docs: str, as_json: bool, quiet: bool) -> int:
             "frameworks": written.frameworks,
             "records": written.records,
             "forecasts": written.forecasts,
+            "inferences": written.inferences,
             "charts": written.charts,
         }
         click.echo(json.dumps(told))
     else:
         forecasts = f"{written.forecasts} forecasts, " if written.forecasts else ""
+        inferences = f"{written.inferences} inference records, " if written.inferences else ""
         click.echo(
-            f"{docs}: {written.records} records, {forecasts}{len(written.frameworks)} frameworks, "
+            f"{docs}: {written.records} records, {forecasts}{inferences}{len(written.frameworks)} frameworks, "
             f"{written.charts} charts"
         )
     return 0

@@ -49,7 +49,7 @@ def verify_forecast(
     with looks.choose(quiet=quiet) as shows, open_workshop(index, shows, download=False) as workshop:
         shows.phase("lock", "with uv")
         chosen = uv_resolve.resolve(
-            _request(measured),
+            (_request(measured),),
             _target(measured),
             measured.as_of,
             index=index,

@@ -8,23 +8,25 @@ started, waited for against a monotonic deadline and removed here.
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.types import Mount, Ulimit
+from docker.types import DeviceRequest, Mount, Ulimit
 
 from harness.engines import images
+from harness.engines.fetched import CHUNK_BYTES, FETCH_BYTES, below, landing, missing
 from harness.engines.owner import Owner, Owners
 from harness.engines.sandbox import OUTPUT_BYTES, PYTHON, ROOT_CHARS, EngineFacts, Limits, Network, Outcome
-from harness.errors import EngineLostError, EnvironmentLacksError
+from harness.errors import EngineLostError, EnvironmentLacksError, SkippedError
 from harness.job import Target
 
 LABEL = "footprint-harness.owner"
@@ -32,7 +34,14 @@ USER = 65534  # nobody: in the passwd file of every Debian image, and old torch 
 VOLUME_AT = "/mnt/fh-sandbox0"
 ROOT = VOLUME_AT + "/s"
 assert len(ROOT) == ROOT_CHARS
-_LOST = (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout, ConnectionError)
+GPU_VARIABLES = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+"""What the NVIDIA runtime brings in: the driver's libraries for CUDA and NVML, no more."""
+_LOST = (
+    requests.exceptions.ConnectionError,
+    requests.exceptions.ReadTimeout,
+    requests.exceptions.ChunkedEncodingError,
+    ConnectionError,
+)
 
 
 @contextmanager
@@ -72,10 +81,18 @@ def connect(timeout: float = 60.0) -> docker.DockerClient | None:
 class DockerEngine:
     name = "docker"
 
-    def __init__(self, client: docker.DockerClient, owner: Owner, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        owner: Owner,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        compiler: bool = False,
+    ) -> None:
         self.client = client
         self.owner = owner
         self.say = say
+        self.compiler = compiler
         self._bases: dict[Target, tuple[str, images.Source]] = {}
 
     def _base(self, target: Target) -> tuple[str, images.Source]:
@@ -86,7 +103,7 @@ class DockerEngine:
                     f"the container engine runs {machine}; it cannot measure {target.platform}",
                     tip="point DOCKER_HOST to an engine of that kind",
                 )
-            self._bases[target] = images.ensure(Images(self.client), target, say=self.say)
+            self._bases[target] = images.ensure(Images(self.client), target, compiler=self.compiler, say=self.say)
         return self._bases[target]
 
     def facts(self, target: Target) -> EngineFacts:
@@ -116,6 +133,16 @@ class DockerEngine:
             network_isolated=True,
             absent=absent,
         )
+
+    def has_gpu(self) -> bool:
+        """Whether the engine knows the NVIDIA runtime, by its configuration or by CDI."""
+        with _engine_errors():
+            info = self.client.info()
+        devices = [str(device.get("ID", "")) for device in info.get("DiscoveredDevices") or []]
+        return "nvidia" in (info.get("Runtimes") or {}) or any(one.startswith("nvidia.com/gpu") for one in devices)
+
+    def with_compiler(self) -> DockerEngine:
+        return DockerEngine(self.client, self.owner, self.say, compiler=True)
 
     @contextmanager
     def open(self, target: Target, *, keep: bool = False) -> Iterator[DockerSandbox]:
@@ -170,6 +197,9 @@ class DockerSandbox:
         self._exposed[name] = source.resolve()
         return f"/mnt/{name}"
 
+    def withdraw(self, name: str) -> None:
+        self._exposed.pop(name, None)
+
     def run(
         self,
         argv: Sequence[str],
@@ -215,8 +245,12 @@ class DockerSandbox:
                     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                     "LANG": "C.UTF-8",
                     "HOME": "/tmp",  # noqa: S108
+                    **(GPU_VARIABLES if limits.gpu else {}),
                     **environment,
                 },
+                # no key at all where nothing is asked: an engine need not know of it
+                **({"cpuset_cpus": ",".join(map(str, limits.cpus))} if limits.cpus is not None else {}),
+                **({"device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])]} if limits.gpu else {}),
                 mem_limit=limits.memory_bytes,
                 memswap_limit=limits.memory_bytes,
                 pids_limit=limits.processes,
@@ -246,7 +280,7 @@ class DockerSandbox:
 
         stream = container.attach(stream=True, stdout=True, stderr=True, demux=True)
         reader = threading.Thread(target=read, args=(stream,), daemon=True)
-        container.start()
+        _start(container, limits)
         reader.start()
         reader.join(max(0.0, limits.seconds - (time.monotonic() - started)))
         timed_out = reader.is_alive()
@@ -265,6 +299,70 @@ class DockerSandbox:
             truncated=truncated.is_set(),
             seconds=time.monotonic() - started,
         )
+
+    def fetch(self, path: str, to: Path, *, most_bytes: int = FETCH_BYTES) -> None:
+        below(self.root, path)
+        with _engine_errors():
+            # nothing is shown to it but the volume: a link among the folders leads no further than the base image
+            container = self._client.containers.create(
+                self._image,
+                ["true"],
+                network_mode="none",
+                mounts=[Mount(VOLUME_AT, self._volume, type="volume", read_only=True)],
+                labels={LABEL: self._owner.name},
+            )
+            try:
+                with (
+                    self._archive(container, path) as source,
+                    tarfile.open(fileobj=source, mode="r|", bufsize=CHUNK_BYTES) as archive,
+                    landing(to, most_bytes) as place,
+                ):
+                    for entry in archive:
+                        parts = entry.name.rstrip("/").split("/")
+                        if entry.isdir():
+                            place.folder(parts)
+                        elif entry.isreg() and (content := archive.extractfile(entry)) is not None:
+                            place.file(parts, entry.size, content)
+                        else:
+                            raise place.refuse(parts)
+            except tarfile.TarError as error:
+                raise EngineLostError(f"the container engine broke off: {error}", tip="run the same again") from error
+            finally:
+                _remove(container, self._owner)
+
+    @contextmanager
+    def _archive(self, container: Any, path: str) -> Iterator[IO[bytes]]:
+        """A path of a container as a tar file to read from.
+
+        By hand, since the SDK's `get_archive` gives no way to stop: the engine would go on sending, and could not
+        remove the container until it is through.
+        """
+        api = self._client.api
+        address = f"{api.base_url}/v{api.api_version}/containers/{container.id}/archive"
+        plain = {"Accept-Encoding": "identity"}
+        with api.get(address, params={"path": path}, headers=plain, stream=True, timeout=api.timeout) as answer:
+            if answer.status_code == 404:
+                raise missing(path)
+            if not answer.ok:
+                raise EnvironmentLacksError(f"the container engine failed: HTTP {answer.status_code}")
+            yield answer.raw
+
+
+def _start(container: Any, limits: Limits) -> None:
+    """Start a container.
+
+    Raises:
+        SkippedError: it was to have a GPU, and the engine can give none.
+    """
+    try:
+        container.start()
+    except APIError as error:
+        if limits.gpu and re.search(r"device driver|nvidia|cdi", str(error.explanation), re.IGNORECASE):
+            raise SkippedError(
+                f"no GPU: the container engine can give none ({error.explanation})",
+                tip="install the NVIDIA Container Toolkit, and register its runtime with the engine",
+            ) from error
+        raise
 
 
 class Images:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,6 +17,7 @@ from harness.job import Target
 
 BUILD_SECONDS = 900.0
 DEBIAN_REPOSITORY = "footprint-harness/debian-python"
+COMPILER_PACKAGES = ("g++", "python3-dev")
 Source = Literal["registry", "debian", "local"]
 """`local`: under a registry's name, but no registry vouches for it."""
 
@@ -27,12 +28,23 @@ class Base:
 
     python: str
     registry: str
+    registry_compiler: str
+    """The registry's image of the same Python that has a C++ compiler."""
     debian: str | None = None
     """Debian suite; None: Debian ships no such Python."""
+    compiler: bool = False
+    """Whether it has a C++ compiler and Python's headers: for what compiles while it runs, such as torch.compile."""
+
+    @property
+    def tag(self) -> str:
+        return f"{self.python}-cxx" if self.compiler else self.python
 
     @property
     def debian_tag(self) -> str:
-        return f"{DEBIAN_REPOSITORY}:{self.python}"
+        return f"{DEBIAN_REPOSITORY}:{self.tag}"
+
+    def with_compiler(self) -> Base:
+        return replace(self, registry=self.registry_compiler, compiler=True)
 
 
 class ImageStore(Protocol):
@@ -59,15 +71,22 @@ def bases() -> dict[str, Base]:
     return {version: Base(python=version, **entry) for version, entry in raw["python"].items()}
 
 
-def ensure(store: ImageStore, target: Target, *, say: Callable[[str], None] = lambda _: None) -> tuple[str, Source]:
+def ensure(
+    store: ImageStore, target: Target, *, compiler: bool = False, say: Callable[[str], None] = lambda _: None
+) -> tuple[str, Source]:
     """A reference to a base image that is on the engine afterwards, and where it came from.
 
     What is there already serves; then a registry is asked; then one is built from Debian packages.
+
+    Args:
+        compiler: the base with a C++ compiler.
 
     Raises:
         EnvironmentLacksError: no source works; the message names the commands that would help.
     """
     base = bases()[target.python_version]
+    if compiler:
+        base = base.with_compiler()
     if store.has(base.registry):
         return base.registry, "registry"
     if base.debian and store.has(base.debian_tag):
@@ -102,8 +121,11 @@ def build_debian(store: ImageStore, base: Base, *, say: Callable[[str], None] = 
     say(f"building {base.debian_tag} from Debian {base.debian} packages")
     with tempfile.TemporaryDirectory(prefix="fh-image-") as work:
         archive = Path(work) / "base.tar"
+        packages = COMPILER_PACKAGES if base.compiler else ()
         done = process.run(
-            [str(folder() / "debian" / "build"), base.debian, str(archive)], seconds=BUILD_SECONDS, output_bytes=2**20
+            [str(folder() / "debian" / "build"), base.debian, str(archive), *packages],
+            seconds=BUILD_SECONDS,
+            output_bytes=2**20,
         )
         if done.exit_status != 0:
             tail = " / ".join(done.stderr.decode("utf-8", "replace").splitlines()[-3:])
@@ -111,5 +133,5 @@ def build_debian(store: ImageStore, base: Base, *, say: Callable[[str], None] = 
                 f"mmdebstrap could not build Debian {base.debian}: {tail}",
                 tip=f"run `docker pull {base.registry}`, or `images/debian/build {base.debian} base.tar` to see why",
             )
-        store.load(archive, DEBIAN_REPOSITORY, base.python)
+        store.load(archive, DEBIAN_REPOSITORY, base.tag)
     return base.debian_tag

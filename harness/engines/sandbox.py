@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from harness.engines.fetched import FETCH_BYTES
 from harness.errors import MeasurementError
 from harness.job import Target
 
@@ -32,6 +33,10 @@ class Limits:
     seconds: float = 1800.0
     memory_bytes: int = 16 * 2**30
     processes: int = 1024
+    cpus: tuple[int, ...] | None = None
+    """Logical CPUs that it may run on, by number; None: all that there are."""
+    gpu: bool = False
+    """Whether it sees the machine's GPUs."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,9 @@ class Sandbox(Protocol):
     def expose(self, source: Path, name: str) -> str:
         """Make a file or folder readable inside later runs; returns its path there."""
 
+    def withdraw(self, name: str) -> None:
+        """Show it no longer: later runs do without it, so it may be removed."""
+
     def run(
         self,
         argv: Sequence[str],
@@ -87,6 +95,16 @@ class Sandbox(Protocol):
         """Run `argv`; `{python}` as its first word stands for the target's interpreter.
 
         Raises:
+            EngineLostError: the engine went away.
+            EnvironmentLacksError: the engine refuses, or this machine has not those CPUs.
+            SkippedError: a GPU is wanted, and there is none.
+        """
+
+    def fetch(self, path: str, to: Path, *, most_bytes: int = FETCH_BYTES) -> None:
+        """Bring a file or a folder of plain files from below the root to `to`, which must not be there yet.
+
+        Raises:
+            MeasurementError: it is not there, has a link or a special file in it, or is too big.
             EngineLostError: the engine went away.
         """
 
@@ -105,6 +123,12 @@ class Engine(Protocol):
 
     def open(self, target: Target, *, keep: bool = False) -> AbstractContextManager[Sandbox]:
         """A fresh sandbox, removed at the end unless `keep`."""
+
+    def has_gpu(self) -> bool:
+        """Whether runs can be given an NVIDIA GPU."""
+
+    def with_compiler(self) -> Engine:
+        """The same, with a C++ compiler in its sandboxes: for code that compiles while it runs."""
 
 
 PYTHON = "{python}"

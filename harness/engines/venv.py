@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,13 +18,19 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.engines import process
+from harness.engines.fetched import FETCH_BYTES, Landing, below, landing, missing
 from harness.engines.owner import Owner, Owners
 from harness.engines.sandbox import OUTPUT_BYTES, PYTHON, ROOT_CHARS, EngineFacts, Limits, Network, Outcome
-from harness.errors import EnvironmentLacksError
+from harness.errors import EnvironmentLacksError, SkippedError
 from harness.job import Target
 
 # A PID namespace beside the network one: whatever the measured code started dies with its first process.
 _NAMESPACES = ("--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc")
+# What the driver itself says: it is there, of the kernel's version, and has a device. In a process of its own,
+# since a driver that was once loaded stays. https://docs.nvidia.com/cuda/cuda-driver-api/
+_ASK_DRIVER = "import ctypes, sys; sys.exit(ctypes.CDLL('libcuda.so.1').cuInit(0) != 0)"
+_DRIVER = "libcuda.so.1"
+_CHOSEN_GPUS = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 
 
 class VenvEngine:
@@ -54,12 +61,27 @@ class VenvEngine:
         root = str(link / "s")
         assert len(root) == ROOT_CHARS, root
         try:
-            yield VenvSandbox(root, place, find_python(target), self._isolation)
+            yield VenvSandbox(root, place, find_python(target), self._isolation, self.has_gpu)
         finally:
             if keep:
                 self.say(f"kept folder {place}")
             else:
                 remove_sandbox(place)
+
+    def has_gpu(self) -> bool:
+        return self._gpu
+
+    @cached_property
+    def _gpu(self) -> bool:
+        """Whether this machine's NVIDIA driver answers, and has a device."""
+        try:
+            done = process.run([sys.executable, "-I", "-c", _ASK_DRIVER], environment=_gpu_environment(), seconds=60)
+        except OSError:
+            return False
+        return done.exit_status == 0
+
+    def with_compiler(self) -> VenvEngine:
+        return self  # whatever compiler this machine has
 
     def reap(self, owners: Owners) -> int:
         """Remove the sandboxes of dead owners; returns how many."""
@@ -88,14 +110,25 @@ class VenvEngine:
 
 
 class VenvSandbox:
-    def __init__(self, root: str, place: Path, python: str, isolation: tuple[str, ...] | None) -> None:
+    def __init__(
+        self,
+        root: str,
+        place: Path,
+        python: str,
+        isolation: tuple[str, ...] | None,
+        has_gpu: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.root = root
         self._place = place
         self._python = python
         self._isolation = isolation
+        self._has_gpu = has_gpu
 
     def expose(self, source: Path, name: str) -> str:  # noqa: ARG002
         return str(source.resolve())
+
+    def withdraw(self, name: str) -> None:
+        """Nothing was shown by that name: files are read where they are."""
 
     def run(
         self,
@@ -112,11 +145,16 @@ class VenvSandbox:
             "LANG": "C.UTF-8",
             "HOME": home,
             "TMPDIR": str(self._place / "tmp"),
+            **(_gpu_environment() if limits.gpu else {}),
             **(environment or {}),
         }
+        if limits.gpu and not self._has_gpu():
+            raise SkippedError("no GPU: this machine's NVIDIA driver does not answer")
         command = [self._python if word == PYTHON else word for word in argv]
         if network == "none" and self._isolation:
             command = [*self._isolation, *command]
+        if limits.cpus is not None:
+            command = [*_bound_to(limits.cpus), *command]
         if setpriv := shutil.which("setpriv"):  # die with the harness, also by SIGKILL
             command = [setpriv, "--pdeathsig", "KILL", "--", *command]
         done = process.run(
@@ -134,6 +172,72 @@ class VenvSandbox:
             truncated=done.truncated,
             seconds=done.seconds,
         )
+
+    def fetch(self, path: str, to: Path, *, most_bytes: int = FETCH_BYTES) -> None:
+        *folders, name = below(self.root, path)
+        opened = [os.open(self._place / "s", os.O_DIRECTORY)]
+        try:
+            with landing(to, most_bytes) as place:
+                for folder in folders:
+                    opened.append(_open(folder, opened[-1], os.O_DIRECTORY, path))
+                _copy((name,), opened[-1], place, path)
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+
+def _open(name: str, folder: int, flags: int, path: str) -> int:
+    """Open what lies in an open folder, and no link. O_NONBLOCK: a FIFO would wait for a writer."""
+    try:
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags, dir_fd=folder)
+    except OSError as error:
+        raise missing(path) from error
+
+
+def _copy(parts: tuple[str, ...], folder: int, place: Landing, path: str) -> None:
+    """Copy an entry of an open folder, and all below it."""
+    try:
+        kind = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False).st_mode
+    except OSError as error:
+        raise missing(path) from error
+    if not stat.S_ISDIR(kind) and not stat.S_ISREG(kind):
+        raise place.refuse(parts)
+    fd = _open(parts[-1], folder, 0, path)
+    try:
+        found = os.fstat(fd)  # of what was opened, whatever the name stands for by now
+        if stat.S_ISDIR(found.st_mode):
+            place.folder(parts)
+            for name in sorted(os.listdir(fd)):
+                _copy((*parts, name), fd, place, path)
+        elif stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+            with open(fd, "rb", closefd=False) as source:
+                place.file(parts, found.st_size, source)
+        else:
+            raise place.refuse(parts)
+    finally:
+        os.close(fd)
+
+
+def _bound_to(cpus: Sequence[int]) -> list[str]:
+    """The command in front of a run that keeps it on these CPUs.
+
+    Raises:
+        EnvironmentLacksError: it may not use one of them, or nothing can keep it there.
+    """
+    if lacking := set(cpus) - os.sched_getaffinity(0):
+        raise EnvironmentLacksError(f"this process may not use CPU {min(lacking)}", tip="ask for fewer threads")
+    if (taskset := shutil.which("taskset")) is None:
+        raise EnvironmentLacksError("taskset is not on this machine", tip="install util-linux, or use ENGINE=docker")
+    return [taskset, "--cpu-list", ",".join(map(str, cpus))]
+
+
+def _gpu_environment() -> dict[str, str]:
+    """What leads to the driver and to the GPUs that this process was given; no other library of LD_LIBRARY_PATH,
+    which could stand in for one that is measured."""
+    folders = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    found = [folder for folder in folders if folder and Path(folder, _DRIVER).exists()]
+    given = {name: os.environ[name] for name in _CHOSEN_GPUS if name in os.environ}
+    return given | ({"LD_LIBRARY_PATH": found[0]} if found else {})
 
 
 def remove_sandbox(place: Path) -> None:

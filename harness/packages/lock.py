@@ -1,4 +1,5 @@
-"""Locks: the exact wheels of one job, as PEP 751 `pylock.toml` and as hashed `requirements.txt`.
+"""Locks: the exact wheels of one job, or of requests that share an environment, in two forms: PEP 751 `pylock.toml`
+and hashed `requirements.txt`.
 
 Neither names a host: a wheel is found again by its name and sha256 in whichever index is configured.
 `lock_sha256` is the sha256 of the requirements file, so `sha256sum` checks it.
@@ -12,7 +13,7 @@ import tomllib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import tomli_w
 from packaging.specifiers import SpecifierSet
@@ -20,10 +21,54 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from harness.errors import InputError
-from harness.job import Job, iso_instant
+from harness.job import Request, Target, compact_instant, iso_instant
 from harness.packages.wheel import is_sha256, is_wheel_filename
 
 TOOL = "footprint-harness"
+LABEL_CHARS = 100
+
+
+class Asked(Protocol):
+    """What a lock answers: a `Job`, or several requests `Together`."""
+
+    @property
+    def request(self) -> Request | str: ...
+    @property
+    def target(self) -> Target: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def as_of(self) -> datetime: ...
+    @property
+    def lock_key(self) -> str:
+        """Names all that the resolution depends on."""
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several requests that share one resolution: everything that one environment holds."""
+
+    requests: tuple[Request, ...]
+    target: Target
+    as_of: datetime
+    variant: str = "pypi"
+
+    @property
+    def request(self) -> str:
+        return " ".join(map(str, self.requests))
+
+    @property
+    def lock_key(self) -> str:
+        label = "_".join(_label(one) for one in self.requests)
+        if len(label) > LABEL_CHARS:  # a file's name has at most 255 characters
+            digest = hashlib.sha256(self.request.encode()).hexdigest()[:8]
+            label = f"{_label(self.requests[0])}_and-{len(self.requests) - 1}-more-{digest}"
+        instant = compact_instant(self.as_of)
+        return "-".join((label, self.target.tag, self.target.platform, self.variant, instant))
+
+
+def _label(request: Request) -> str:
+    return "+".join((request.name, *request.extras)) + (f"-{request.version}" if request.version else "")
 
 
 @dataclass(frozen=True, order=True)
@@ -35,8 +80,13 @@ class Locked:
     filename: str
     sha256: str
     size: int
-    upload_time: datetime
+    upload_time: datetime | None
+    """None: of a wheel that a user carried here, of which no index told."""
     yanked: bool = False
+
+    @property
+    def carried(self) -> bool:
+        return self.upload_time is None
 
 
 @dataclass(frozen=True)
@@ -67,7 +117,7 @@ class Lock:
                 return wheel
         raise KeyError(name)
 
-    def to_pylock(self, job: Job) -> str:
+    def to_pylock(self, asked: Asked) -> str:
         """The lock as a PEP 751 document. https://packaging.python.org/en/latest/specifications/pylock-toml/"""
         from packaging.pylock import Package, PackageWheel, Pylock  # here: a forecast needs no such document
 
@@ -84,21 +134,21 @@ class Lock:
                         hashes={"sha256": wheel.sha256},
                     )
                 ],
-                tool={TOOL: {"yanked": True}} if wheel.yanked else None,
+                tool={TOOL: {"carried": True}} if wheel.carried else {TOOL: {"yanked": True}} if wheel.yanked else None,
             )
             for wheel in sorted(self.wheels)
         ]
         document = Pylock(
             lock_version=Version("1.0"),
             created_by=TOOL,
-            requires_python=SpecifierSet(f"=={job.target.python_version}.*"),
+            requires_python=SpecifierSet(f"=={asked.target.python_version}.*"),
             packages=packages,
             tool={
                 TOOL: {
-                    "request": str(job.request),
-                    "target": str(job.target),
-                    "variant": job.variant,
-                    "as-of": iso_instant(job.as_of),
+                    "request": str(asked.request),
+                    "target": str(asked.target),
+                    "variant": asked.variant,
+                    "as-of": iso_instant(asked.as_of),
                     "resolver": self.resolver,
                 }
             },
@@ -120,7 +170,9 @@ def parse_pylock(text: str, *, name: str = "lock") -> Lock:
         wheels = []
         for package in document.packages:
             (wheel,) = package.wheels or []
-            if wheel.size is None or wheel.upload_time is None or wheel.name is None:
+            told = (package.tool or {}).get(TOOL, {})
+            known = wheel.upload_time is not None or told.get("carried") is True
+            if wheel.size is None or wheel.name is None or not known:
                 raise InputError(f"{name}: {package.name} lacks size, upload time or name")
             # both become parts of a path in the wheelhouse
             if not is_wheel_filename(wheel.name) or not is_sha256(wheel.hashes["sha256"]) or wheel.size < 0:
@@ -133,7 +185,7 @@ def parse_pylock(text: str, *, name: str = "lock") -> Lock:
                     sha256=wheel.hashes["sha256"],
                     size=wheel.size,
                     upload_time=wheel.upload_time,
-                    yanked=bool((package.tool or {}).get(TOOL, {}).get("yanked")),
+                    yanked=bool(told.get("yanked")),
                 )
             )
         resolver = (document.tool or {}).get(TOOL, {}).get("resolver", "")
@@ -151,14 +203,14 @@ def _read(path: Path) -> Lock:
 
 
 class LockStore:
-    """`results/locks/<job's lock key>-<start of its sha256>/`: content-addressed, so none is overwritten."""
+    """`results/locks/<lock key of what was asked>-<start of sha256>/`: content-addressed, so none is overwritten."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def find(self, job: Job) -> Lock | None:
-        """The newest lock of this job, if there is one."""
-        found = list(self.folder.glob(f"{job.lock_key}-*/pylock.toml"))
+    def find(self, asked: Asked) -> Lock | None:
+        """The newest lock of this, if there is one."""
+        found = list(self.folder.glob(f"{asked.lock_key}-*/pylock.toml"))
         if not found:
             return None
         newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path))
@@ -177,13 +229,13 @@ class LockStore:
             raise InputError(f"{path} was altered: its sha256 is {lock.sha256}, not {sha256}")
         raise InputError(f"no lock with sha256 {sha256[:12]}... in {self.folder}")
 
-    def add(self, job: Job, lock: Lock) -> Path:
+    def add(self, asked: Asked, lock: Lock) -> Path:
         """Write both forms; returns their folder."""
-        place = self.folder / f"{job.lock_key}-{lock.sha256[:12]}"
+        place = self.folder / f"{asked.lock_key}-{lock.sha256[:12]}"
         if (place / "pylock.toml").is_file():  # written last, so both are there
             return place
         place.mkdir(parents=True, exist_ok=True)
-        for name, text in (("requirements.txt", lock.requirements), ("pylock.toml", lock.to_pylock(job))):
+        for name, text in (("requirements.txt", lock.requirements), ("pylock.toml", lock.to_pylock(asked))):
             beside = place / f".{name}.{os.getpid()}"
             beside.write_text(text)
             os.replace(beside, place / name)

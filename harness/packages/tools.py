@@ -12,8 +12,8 @@ import re
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from harness.engines.sandbox import PYTHON, Engine, Limits, last_line
 from harness.errors import EnvironmentLacksError
 from harness.job import Target
 from harness.packages import wheel as wheels
+from harness.packages.carried import Carried
 from harness.packages.index import File, Index
 from harness.packages.lock import Locked
 from harness.packages.wheelhouse import Wheelhouse
@@ -66,16 +67,25 @@ class Tools:
 
 
 def prepare(
-    name: str, target: Target, *, cache: Path, work: Path, index: Index, engine: Engine | None, progress: Progress
+    name: str,
+    target: Target,
+    *,
+    cache: Path,
+    work: Path,
+    index: Index | None,
+    engine: Engine | None,
+    progress: Progress,
+    carried: Carried | None = None,
 ) -> Tools:
     """Have `images/tools/<name>.txt` unpacked, and compiled for the target's Python.
 
     Args:
+        index: None: only what is here or carried will do.
         engine: where the target's Python is; None for what is no Python code, and needs no compiling: uv.
 
     Raises:
         IndexUnavailableError: a tool could not be downloaded.
-        EnvironmentLacksError: the index has not the pinned file.
+        EnvironmentLacksError: neither the index nor the carried wheels have the pinned file.
     """
     source = images.folder() / "tools" / f"{name}.txt"
     text = source.read_text()
@@ -86,8 +96,8 @@ def prepare(
     progress.phase(
         "tools", f"{name} {versions[name]} and what it needs" if len(versions) > 1 else f"{name} {versions[name]}"
     )
-    pinned = _choose(text, target, index)
-    with Wheelhouse(cache, index, work) as house:
+    pinned = _choose(name, text, target, index, carried)
+    with Wheelhouse(cache, index, work, carried) as house:
         paths = house.fetch(pinned, progress).paths
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix="unpack-", dir=work))
@@ -104,23 +114,31 @@ def prepare(
     return Tools(folder, versions)
 
 
-def _choose(text: str, target: Target, index: Index) -> list[Locked]:
-    """The pinned wheels: pure ones, or of the target's platform."""
+def _choose(tool: str, text: str, target: Target, index: Index | None, carried: Carried | None) -> list[Locked]:
+    """The pinned wheels: pure ones, or of the target's platform; carried ones first."""
     chosen = []
     starts = [match.start() for match in _PIN.finditer(text)] + [len(text)]
     for match, end in zip(_PIN.finditer(text), starts[1:], strict=True):
         hashes = set(_HASH.findall(text[match.start() : end]))
-        files = [file for file in index.project(match["name"]).wheels if file.sha256 in hashes]
-        fitting = sorted((file for file in files if _fits(file, target)), key=lambda file: file.filename)
+        fitting = _fitting(carried.of(match["name"]) if carried else (), hashes, target)
+        if not fitting and index is not None:
+            fitting = _fitting(index.project(match["name"]).wheels, hashes, target)
         if not fitting:
-            raise EnvironmentLacksError(
-                f"the index has no pinned wheel of {match['name']}=={match['version']} for {target.platform}",
-                tip="use an index that mirrors the public one",
-            )
+            what = f"no pinned wheel of {match['name']}=={match['version']} for {target.platform}"
+            if index is None:
+                tip = f"carry the files that images/tools/{tool}.txt pins"
+                raise EnvironmentLacksError(f"{what} is among the carried ones", tip=tip)
+            raise EnvironmentLacksError(f"the index has {what}", tip="use an index that mirrors the public one")
         file = fitting[0]
-        uploaded = file.upload_time or datetime.fromtimestamp(0, UTC)
-        chosen.append(Locked(match["name"], match["version"], file.filename, file.sha256, file.size or 0, uploaded))
+        wheel = Locked(match["name"], match["version"], file.filename, file.sha256, file.size or 0, file.upload_time)
+        chosen.append(wheel)
     return chosen
+
+
+def _fitting(files: Iterable[File], hashes: set[str], target: Target) -> list[File]:
+    return sorted(
+        (file for file in files if file.sha256 in hashes and _fits(file, target)), key=lambda file: file.filename
+    )
 
 
 def _fits(file: File, target: Target) -> bool:

@@ -9,14 +9,21 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
-from harness.errors import EnvironmentLacksError, MeasurementError
+from harness.errors import (
+    EnvironmentLacksError,
+    IndexUnavailableError,
+    MeasurementError,
+    NotOnIndexError,
+    SkippedError,
+)
+from harness.packages.carried import Carried
 from harness.packages.index import Index
 from harness.packages.lock import Locked
 from harness.progress import Progress, Silent
@@ -39,11 +46,19 @@ class Fetched:
 class Wheelhouse:
     """`wheels/<2 hex>/<sha256>/<filename>` below the cache folder. Closing it ends what it has begun."""
 
-    def __init__(self, cache: Path, index: Index, work: Path | None = None) -> None:
-        """`work`: folder on the same file system, for what is unfinished."""
+    def __init__(
+        self, cache: Path, index: Index | None, work: Path | None = None, carried: Carried | None = None
+    ) -> None:
+        """
+        Args:
+            index: where wheels come from; None: nowhere, only what is here or carried will do.
+            work: folder on the same file system, for what is unfinished.
+            carried: asked before the index.
+        """
         self.folder = cache / "wheels"
         self.work = work or self.folder
         self.index = index
+        self.carried = carried
         self._pool = ThreadPoolExecutor(PARALLEL)
         self._stop = threading.Event()
         self._begun: dict[Locked, Future[_Span | None]] = {}
@@ -80,6 +95,7 @@ class Wheelhouse:
         Raises:
             MeasurementError: a file is not what its hash says (both hashes are told).
             IndexUnavailableError: one could not be had.
+            SkippedError: one is neither here nor carried, and there is no index to ask.
             EnvironmentLacksError: no room on disk.
         """
         self.begin(wheels)
@@ -150,8 +166,37 @@ class Wheelhouse:
                 tip="make room, or set XDG_CACHE_HOME to another disk",
             )
 
+    def _source(self, wheel: Locked) -> Callable[[_Hashing], None]:
+        """What writes the wheel: from the carried folder, else from the index."""
+        carried = self.carried.find(wheel.filename, wheel.sha256) if self.carried else None
+        if carried is not None:
+            return lambda sink: self._copy(carried, sink)
+        if self.index is None:
+            raise SkippedError(
+                f"{wheel.filename} with sha256 {wheel.sha256[:12]}... is not among the carried wheels",
+                tip="carry it too, or go without --offline",
+            )
+        index = self.index
+        try:
+            file = index.find(wheel.filename, wheel.sha256)
+        except (IndexUnavailableError, NotOnIndexError) as error:
+            if not wheel.carried:
+                raise
+            raise SkippedError(
+                f"{wheel.filename} with sha256 {wheel.sha256[:12]}... was carried when it was locked, and is not now",
+                tip="name its folder with --wheelhouse",
+            ) from error
+        return lambda sink: index.download(file, sink, self._counter.add)  # type: ignore[arg-type]
+
+    def _copy(self, path: Path, sink: _Hashing) -> None:
+        """A copy, and no link: what happens to the user's own file later must not happen here."""
+        with path.open("rb") as source:
+            while chunk := source.read(2**20):
+                sink.write(chunk)
+                self._counter.add(len(chunk))
+
     def _download(self, wheel: Locked, stop: threading.Event) -> None:
-        file = self.index.find(wheel.filename, wheel.sha256)
+        bring = self._source(wheel)
         path = self.path(wheel)
         beside = None
         try:
@@ -161,7 +206,7 @@ class Wheelhouse:
             beside = Path(name)
             with os.fdopen(fd, "w+b") as sink:
                 hashing = _Hashing(sink, stop)
-                self.index.download(file, hashing, self._counter.add)  # type: ignore[arg-type]
+                bring(hashing)
             if hashing.sha256 != wheel.sha256:
                 aside = path.with_name(path.name + ".rejected")
                 os.replace(beside, aside)

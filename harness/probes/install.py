@@ -29,9 +29,11 @@ def main():
     parser.add_argument("--root", required=True, help="empty folder, on one file system")
     parser.add_argument("--wheels", required=True)
     parser.add_argument("--requirements", required=True)
-    parser.add_argument("--pip", required=True, help="folder that holds the pip package")
-    parser.add_argument("--uv", help="the uv program; without it pip installs")
+    parser.add_argument("--pip", help="folder that holds the pip package, which installs where uv is not given")
+    parser.add_argument("--uv", help="the uv program")
     args = parser.parse_args()
+    if not (args.pip or args.uv):
+        parser.error("pip or uv is needed")
 
     env, bare = os.path.join(args.root, "env"), os.path.join(args.root, "bare")
     command = [sys.executable, "-I", "-m", "venv", "--without-pip"]

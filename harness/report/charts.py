@@ -1,32 +1,50 @@
-"""Every chart, drawn from records and forecasts and written into a folder, offline."""
+"""Every chart, drawn from records, forecasts and inference records and written into a folder, offline."""
 
 from __future__ import annotations
 
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
 from packaging.version import Version
 
-from harness.archive import select
+from harness.archive import select, timed
 from harness.catalog import DEFAULT_VARIANT
 from harness.errors import InputError
 from harness.forecast import Forecast
+from harness.inference import Inference
 from harness.progress import Progress, Silent
 from harness.record import Record
 from harness.report import releases, words
-from harness.report.drawing import decision, forecast, forecast_all, history, imports, inside, sizes, touched
+from harness.report.drawing import (
+    decision,
+    first_answer,
+    forecast,
+    forecast_all,
+    history,
+    imports,
+    inside,
+    latency,
+    peak_memory,
+    ratio,
+    size_latency,
+    sizes,
+    touched,
+)
 from harness.report.drawing.plan import Chart as Chart
 from harness.report.drawing.plan import Plan
-from harness.report.drawing.sheet import settings, to_bytes
+from harness.report.drawing.sheet import Link, settings, to_bytes
 from harness.report.drawing.style import THEMES
 
 FORMATS = ("svg", "png")
-KINDS = ("decision", "sizes", "inside", "touched", "import-times", "modules", "history", "tutorial", "forecast")
+INFERENCE_KINDS = ("latency", "ratio", "first-answer", "peak-memory", "size-latency")
+"""First words of the names of charts of inference records."""
+WEIGHED_KINDS = ("decision", "sizes", "inside", "touched", "import-times", "modules", "history", "tutorial", "forecast")
+KINDS = (*WEIGHED_KINDS, *INFERENCE_KINDS)
 """First words of the names of all charts, today's and those of earlier records and forecasts."""
 TUTORIAL_AS_OF = datetime(2024, 4, 26, tzinfo=UTC)
 TUTORIAL = {("torch", "2.3.0"), ("tensorflow", "2.16.1"), ("onnxruntime-gpu", "1.17.1")}
@@ -39,8 +57,9 @@ def write_all(
     folder: Path,
     *,
     forecasts: Sequence[Forecast] = (),
+    inferences: Sequence[Inference] = (),
     progress: Progress | None = None,
-    link: Callable[[Record], str] | None = None,
+    link: Link | None = None,
 ) -> list[Chart]:
     """Draw every chart that there is enough for, as `<name>-light.svg`, `-dark.svg`, `-light.png`, `-dark.png`.
 
@@ -57,7 +76,7 @@ def write_all(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with settings():
-            for plan in plans(records, forecasts):
+            for plan in plans(records, forecasts, inferences):
                 chart = plan.chart
                 progress.phase("chart", chart.name)
                 for theme in THEMES:
@@ -76,12 +95,15 @@ def write_all(
     return list(dict.fromkeys(written.values()))
 
 
-def plans(records: Sequence[Record], forecasts: Sequence[Forecast] = ()) -> Iterator[Plan]:
-    """Every chart that records and forecasts can fill; the latter have charts of their own."""
+def plans(
+    records: Sequence[Record], forecasts: Sequence[Forecast] = (), inferences: Sequence[Inference] = ()
+) -> Iterator[Plan]:
+    """Every chart that these can fill; forecasts and inference records have charts of their own."""
     yield from _measured(records)
     histories = releases.leading(forecasts, records)
     yield from filter(None, (forecast.plan(one, records) for one in histories))
     yield from filter(None, [forecast_all.plan(histories)])
+    yield from _timed(inferences, records)
 
 
 def _measured(records: Sequence[Record]) -> Iterator[Plan]:
@@ -102,6 +124,22 @@ def _measured(records: Sequence[Record]) -> Iterator[Plan]:
             yield history.plan(longer)
     if lesson := [one for one in select.as_of(records, TUTORIAL_AS_OF) if (one.framework, one.version) in TUTORIAL]:
         yield sizes.plan(lesson, name="tutorial", title=f"The tutorial's frameworks as of {words.day(TUTORIAL_AS_OF)}")
+
+
+def _timed(inferences: Sequence[Inference], records: Sequence[Record]) -> Iterator[Plan]:
+    """Five charts for each machine, track and number of threads: these are never mixed."""
+    known = {one.record_id: one for one in inferences}
+    for field in timed.fields(inferences):
+        yield from filter(
+            None,
+            (
+                latency.plan(field),
+                ratio.plan(field, known),
+                first_answer.plan(field),
+                peak_memory.plan(field),
+                size_latency.plan(field, records),
+            ),
+        )
 
 
 def _preferred(record: Record) -> tuple[bool, bool, Version, tuple[int, ...]]:

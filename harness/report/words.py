@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from harness.archive import select
 from harness.forecast import Forecast
+from harness.inference import Inference
 from harness.job import iso_instant
 from harness.record import Record
 
@@ -34,13 +35,24 @@ def seconds(value: float) -> str:
     return f"{value:.3f} s" if value >= 0.01 else f"{value:.4f} s"
 
 
+def milliseconds(seconds: float) -> str:
+    """`28.4 ms`, `5.13 ms`, `0.87 ms`, `1,204 ms`: three significant digits, two below one."""
+    value = seconds * 1000
+    return f"{value:,.0f} ms" if value >= 99.95 else f"{value:.1f} ms" if value >= 9.995 else f"{value:.2f} ms"
+
+
+def ratio(value: float) -> str:
+    """`0.24`, `1.83`, `12.4`, `150`."""
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+
+
 def percent(share: float) -> str:
     """`55 %`, `0.4 %`; what is there is never 0 %."""
     parts = share * 100
     return f"{parts:.0f} %" if parts >= 9.95 else f"{parts:.1f} %" if parts >= 0.05 or not share else "< 0.1 %"
 
 
-def outcome(one: Record | Forecast) -> str:
+def outcome(one: Record | Forecast | Inference) -> str:
     """`failed: ImportError`; empty where all went well. A reason may quote what measured code printed."""
     if one.status == "ok":
         return ""
@@ -106,18 +118,39 @@ def day(as_of: datetime) -> str:
 
 def caption(records: Sequence[Record]) -> str:
     """When, where and with what the records were measured."""
-    measured = _days(one.measured_at for one in records)
-    machines = [f"{_model(one)}{_cores(one)}" for one in records]
-    engines = [
-        " ".join(filter(None, (one.engine, (one.environment.engine_version or "").split(" (")[0]))) for one in records
-    ]
-    pythons = [one.environment.python or one.python for one in records]
     installers = [one.environment.installer or one.installer for one in records]
     return (
-        f"Measured {measured} on {_listed(machines, 'machines')}; {_listed(engines, 'engines')}; "
-        f"Python {_listed(pythons, 'versions')}; {_listed(installers, 'installers')}; "
+        f"{_where(records)}; {_listed(installers, 'installers')}; "
         f"{_listed([one.platform for one in records], 'platforms')}. "
         f"Releases as of {_listed([day(one.as_of) for one in records], 'dates')}. {MEGABYTE}"
+    )
+
+
+def inference_caption(inferences: Sequence[Inference]) -> str:
+    """When, where and how models were timed."""
+    protocols = [
+        f"{one.protocol.rounds} rounds, in each a fresh process of every runtime, by turns; at least "
+        f"{one.protocol.warmup_runs:,} runs and {one.protocol.warmup_seconds:g} s of warm-up, then at least "
+        f"{one.protocol.runs:,} runs and {one.protocol.seconds:g} s"
+        for one in inferences
+    ]
+    gpus = [one.gpu["name"] for one in inferences if "name" in one.gpu]
+    return (
+        f"{_where(inferences)}; {_listed([one.platform for one in inferences], 'platforms')}"
+        f"{'; ' + _listed(gpus, 'GPUs') if gpus else ''}. "
+        f"{_listed(protocols, 'protocols')}. From host memory to host memory."
+    )
+
+
+def _where(measured: Sequence[Record] | Sequence[Inference]) -> str:
+    machines = [f"{_model(one)}{_cores(one)}" for one in measured]
+    engines = [
+        " ".join(filter(None, (one.engine, (one.environment.engine_version or "").split(" (")[0]))) for one in measured
+    ]
+    pythons = [one.environment.python or one.python for one in measured]
+    return (
+        f"Measured {_days(one.measured_at for one in measured)} on {_listed(machines, 'machines')}; "
+        f"{_listed(engines, 'engines')}; Python {_listed(pythons, 'versions')}"
     )
 
 
@@ -150,11 +183,11 @@ def _days(instants: Iterable[datetime]) -> str:
     return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
-def _model(record: Record) -> str:
+def _model(record: Record | Inference) -> str:
     return record.environment.cpu_model or "an unknown CPU"
 
 
-def _cores(record: Record) -> str:
+def _cores(record: Record | Inference) -> str:
     count = record.environment.cpu_count
     return "" if count is None else f", {count} core" + ("" if count == 1 else "s")
 

@@ -21,6 +21,7 @@ from harness.errors import HarnessError, MeasurementError, Status, UnsupportedEr
 from harness.job import Job, compact_instant
 from harness.packages import tools as toolbox
 from harness.packages import wheel as wheels
+from harness.packages.environment import install_wheels
 from harness.packages.index import Index
 from harness.packages.lock import Lock, Locked, LockStore
 from harness.packages.resolve import foresee, resolve
@@ -228,16 +229,12 @@ class _Measurement:
 
     def _install(self, sandbox: Sandbox, folder: Path, lock: Lock, pip: Tools, uv: Tools | None) -> None:
         requirements = self.workshop.locks.add(self.job, lock) / "requirements.txt"
-        arguments = ["--root", sandbox.root, "--wheels", sandbox.expose(folder, "wheels")]
-        arguments += ["--requirements", sandbox.expose(requirements, "requirements.txt")]
-        arguments += ["--pip", sandbox.expose(pip.folder, "tools")]
-        arguments += ["--uv", sandbox.expose(uv.folder, "uv") + "/bin/uv"] if uv else []
-        found = probe(sandbox, "install", arguments, limits=self.settings.limits, writable=True)
+        installed = install_wheels(sandbox, folder, requirements, pip=pip, uv=uv, limits=self.settings.limits)
         installer = uv.describe("uv") if uv else pip.describe("pip")
-        self.draft.environment |= {"installer": installer, "python": found["python"]}
-        if found["failure"]:
-            raise MeasurementError(f"{self.job.installer} could not install the lock: {_last(found['failure'])}")
-        self.draft.figures["unpack_seconds"] = round(found["unpack_seconds"], 4)
+        self.draft.environment |= {"installer": installer, "python": installed.python}
+        if installed.failure:
+            raise MeasurementError(f"{self.job.installer} could not install the lock: {_last(installed.failure)}")
+        self.draft.figures["unpack_seconds"] = round(installed.unpack_seconds, 4)
 
     def _ledger(self, sandbox: Sandbox, pip: Tools) -> None:
         arguments = ["--root", sandbox.root, "--pip", sandbox.expose(pip.folder, "tools")]

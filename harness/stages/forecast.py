@@ -216,7 +216,7 @@ def _lock(ask: Ask, workshop: Workshop) -> tuple[File, ...]:
     from harness.packages import uv_resolve  # here: what needs no lock starts sooner
 
     found = uv_resolve.resolve(
-        ask.request,
+        (ask.request,),
         ask.target,
         ask.as_of,
         index=workshop.index,

@@ -20,15 +20,17 @@ pytest.importorskip("matplotlib", reason="charts are drawn by the `report` extra
 pytest.importorskip("adjustText", reason="charts are drawn by the `report` extra")
 
 from harness.archive import select
-from harness.archive.store import Forecasts, Store
+from harness.archive.store import Forecasts, Inferences, Store
 from harness.errors import InputError
 from harness.forecast import Forecast
-from harness.record import Record
+from harness.inference import Inference
+from harness.record import Environment, Record
 from harness.report import charts, words
-from harness.report.drawing import style
+from harness.report.drawing import latency, style
 from harness.report.drawing.labels import apart
 from harness.report.drawing.plan import Plan
 from harness.report.drawing.sheet import Figure, fit, mark_id, settings, to_bytes, width, wrap
+from tests.support.inferences import group, inference, rounds
 from tests.support.releases import FORECAST_AT, history, release, sized
 
 pytestmark = pytest.mark.integration
@@ -431,6 +433,170 @@ def test_labels_of_ends_keep_their_order_and_their_distance() -> None:
     assert apart([50.0, 50.0], [20.0, 20.0], 0, 100) == [40.0, 60.0]
     assert apart([99.0], [20.0], 0, 100) == [90.0]
     assert apart([], [], 0, 100) == []
+
+
+# Inference
+
+
+def timings(**changed: Any) -> list[Inference]:
+    """Two models on three runtimes and one that is missing; the defaults of a vendor compute in less than f32."""
+    made = []
+    for name, seconds in (("mobilenet_v2", 0.005), ("bert_base_128", 0.08)):
+        runtimes = {"onnxruntime": seconds, "openvino": seconds * 0.9, "torch": seconds * 1.6}
+        found = group(runtimes, name=name, **changed)
+        if changed.get("track") == "vendor-default":
+            found[1] = found[1].model_copy(update={"precision": "bf16"})
+        gone = {"model": found[0].model, "runtime": "onnxruntime-gpu", "distribution": "onnxruntime-gpu"}
+        gone |= {"status": "skipped", "phase": "engine", "reason": "no GPU: no NVIDIA runtime answers"}
+        made += [*found, inference(anchor=found[0], **gone | changed)]
+    return made
+
+
+def wrong(reason: str, **changed: Any) -> Inference:
+    """One that ran, and whose answer is not the reference's."""
+    return inference(status="failed", phase="compare", reason=reason, taken=rounds(0.001), **changed)
+
+
+TIMED_CASES: dict[str, Callable[[], Sequence[Inference]]] = {
+    "one track": timings,
+    "tracks and threads": lambda: [
+        *timings(),
+        *timings(track="vendor-default"),
+        *timings(threads=2),
+        *timings(track="vendor-default", threads=2),
+    ],
+    "the anchor alone": lambda: [inference()],
+    "equal to the nanosecond": lambda: [inference([one]) for one in rounds(count=1, runs=1)],
+    "twenty rounds of slow runs": lambda: [inference(rounds(9.5, count=20, runs=3))],
+    "microseconds beside seconds": lambda: group({"onnxruntime": 0.00002, "torch": 3.0}),
+    "long names": lambda: group({LONG + "1": 0.02, LONG + "2": 0.02}, name=LONG, version="1.2.3+cu131.long"),
+    "a crowd": lambda: group({f"runtime-{n}": 0.02 + n / 10_000 for n in range(12)}, distribution="torch"),
+    "a wrong answer with a hostile reason": lambda: [*timings(), wrong(HOSTILE, runtime="hasty")],
+}
+
+
+def sized_records(inferences: Sequence[Inference]) -> list[Record]:
+    """A footprint of everything that was timed."""
+    sizes = {(one.distribution, one.version): 10**8 * (1 + n % 4) for n, one in enumerate(inferences)}
+    return [
+        like(
+            ok()[0],
+            framework=name,
+            version=version,
+            record_id=f"{name}-{version}",
+            figures=ok()[0].figures.model_dump() | {"installed_bytes": size},
+        )
+        for (name, version), size in sizes.items()
+        if name != "onnxruntime"
+    ]
+
+
+def timed_plans(inferences: Sequence[Inference], records: Sequence[Record] = ()) -> dict[str, Plan]:
+    plans = charts.plans(records, (), inferences)
+    return {plan.chart.name: plan for plan in plans if plan.chart.name.startswith(charts.INFERENCE_KINDS)}
+
+
+@pytest.mark.parametrize("case", TIMED_CASES)
+def test_charts_of_timings_can_be_read_and_every_record_drawn_has_one_mark(case: str) -> None:
+    inferences = TIMED_CASES[case]()
+    plans = timed_plans(inferences, sized_records(inferences))
+    assert plans
+    shown = [picture(plan) for plan in plans.values()]
+    test_no_text_covers_another_or_leaves_the_sheet(shown)
+    for plan, seen_one in zip(plans.values(), shown, strict=True):
+        name = plan.chart.name
+        ids = [one.get("id", "") for one in seen_one.svg.iter() if one.get("id", "").startswith(f"mark-{name}-")]
+        assert sorted(ids) == sorted(mark_id(name, one) for one in plan.inferences) and plan.inferences
+        assert all(one.status == "ok" for one in plan.inferences)
+
+
+def test_tracks_and_threads_have_charts_of_their_own() -> None:
+    plans = timed_plans(TIMED_CASES["tracks and threads"](), real())
+    assert len(plans) == 5 * 4
+    for kind in charts.INFERENCE_KINDS:
+        for track in ("strict-f32", "vendor-default"):
+            for threads in (1, 2):
+                of = {(one.track, one.threads) for one in plans[f"{kind}-{track}-t{threads}"].inferences}
+                assert of == {(track, threads)}
+
+
+def test_what_did_not_compute_in_f32_says_so_in_each_of_its_charts() -> None:
+    made = timings(track="vendor-default")
+    plans = timed_plans(made, sized_records(made))
+    assert len(plans) == 5
+    for plan in plans.values():
+        shown = picture(plan)
+        assert "computed in bf16" in shown.said.replace("\n", " ") and "(computed in bf16)" in shown.chart.alt
+    assert not any("bf16" in plan.chart.alt for plan in timed_plans(timings()).values())
+
+
+def test_what_came_to_nothing_is_told_once_with_its_reason_and_never_drawn() -> None:
+    made = [*timings(), wrong("numeric: off by 3", runtime="hasty")]
+    for plan in timed_plans(made).values():
+        said = picture(plan).said
+        assert "onnxruntime-gpu 1.32.0, all models: skipped: no GPU" in said and said.count("no GPU") == 1
+        assert "hasty 1.32.0, mobilenet_v2: failed: numeric: off by 3" in said
+        assert "1.00 ms" not in said and "no GPU" in plan.chart.alt
+
+
+def test_an_anchor_has_no_ratio_to_itself_and_a_ratio_needs_its_anchor() -> None:
+    made = timings()
+    plan = timed_plans(made)["ratio-strict-f32-t1"]
+    assert {one.runtime for one in plan.inferences} == {"openvino", "torch"}
+    assert "The anchor is onnxruntime 1.32.0" in picture(plan).said
+    assert re.search(r"mobilenet_v2 on openvino 1\.32\.0: 0\.\d\d times the anchor's", plan.chart.alt)
+    without = [one for one in made if one.runtime != "onnxruntime"]
+    assert "ratio-strict-f32-t1" not in timed_plans(without)
+    assert not any(name.startswith("ratio") for name in timed_plans([inference()]))
+
+
+def test_a_size_is_that_of_the_footprint_of_the_same_version_or_told_to_be_missing() -> None:
+    made = timings()
+    plan = timed_plans(made, sized_records(made))["size-latency-strict-f32-t1"]
+    assert {one.runtime for one in plan.inferences} == {"openvino", "torch"}
+    assert "onnxruntime 1.32.0, all models: no footprint of onnxruntime 1.32.0 was measured" in picture(plan).said
+    assert not any(name.startswith("size") for name in timed_plans(made, sized_records(timings(version="9"))))
+
+
+def test_machines_stand_apart_and_the_one_with_most_records_has_the_plain_names() -> None:
+    elsewhere = Environment(harness_version="0.1.0", cpu_model="AMD EPYC", cpu_count=64)
+    other = inference(environment=elsewhere, record_id="other")
+    names = set(timed_plans([*timings(), other]))
+    assert {"latency-strict-f32-t1", "latency-strict-f32-t1-amd-epyc-64-cores-docker-3-11-linux-x86-64"} <= names
+
+
+def test_every_run_is_covered_by_a_band_and_bands_are_few() -> None:
+    places = [1.0, 1.5, 1.2, 9.0, 20.0, 20.3]
+    found = list(latency.bands(places))
+    assert len(found) == 3
+    assert all(any(low <= place <= high for low, high in found) for place in places)
+    assert len(list(latency.bands(n / 1000 for n in range(100_000)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(0.0284, "28.4 ms"), (0.00513, "5.13 ms"), (0.00087, "0.87 ms"), (1.204, "1,204 ms")]
+)
+def test_latencies_are_told_in_milliseconds(value: float, told: str) -> None:
+    assert words.milliseconds(value) == told
+
+
+def test_timings_alone_are_drawn_and_give_the_same_bytes(tmp_path: Path) -> None:
+    shelf = Inferences(tmp_path)
+    for one in timings():
+        shelf.add(one)
+    (shelf.folder / "mobilenet_v2" / "torn.json").write_text("{")
+    done = program("charts", "--results", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(": 4 charts of 0 records, 8 inference records\n")
+    assert "left out, no valid inference record: torn.json" in done.stderr
+    before = {path.name: path.read_bytes() for path in (tmp_path / "charts").iterdir()}
+    assert {name.rpartition("-")[0] for name in before} == {
+        f"{kind}-strict-f32-t1" for kind in ("latency", "ratio", "first-answer", "peak-memory")
+    }
+    charts.write_all([], tmp_path / "charts", inferences=list(reversed(timings())))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "charts").iterdir()} == before
+    charts.write_all([], tmp_path / "charts")
+    assert list((tmp_path / "charts").iterdir()) == []
 
 
 # Files

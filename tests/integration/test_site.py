@@ -23,10 +23,13 @@ from harness.archive.store import Store
 from harness.cli.main import cli
 from harness.errors import InputError, MeasurementError, RegressionError
 from harness.forecast import Forecast
+from harness.inference import Inference, parse_inference
+from harness.providers import ProviderLine
 from harness.record import Record, parse_record, schema
 from harness.report import site, units
-from harness.report.pages import api, forecast_section, markup, pieces, reference, start_page
+from harness.report.pages import api, forecast_section, inference_page, markup, pieces, reference, start_page
 from harness.report.publish import publish
+from tests.support.inferences import group, inference, model, report
 from tests.support.releases import FORECAST_AT, history, release, sized
 
 pytestmark = pytest.mark.integration
@@ -35,7 +38,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = REPOSITORY / "results"
 VENDORED = (REPOSITORY / "docs" / "_static" / "vendor", REPOSITORY / "tests" / "browser" / "vendor")
 HAND_WRITTEN = sorted(
-    page for page in (REPOSITORY / "docs").glob("**/*.md") if not {"_generated", "frameworks"} & set(page.parts)
+    page
+    for page in (REPOSITORY / "docs").glob("**/*.md")
+    if not {"_generated", "frameworks"} & set(page.parts) and page.parent.name != "inference"
 )
 SVG = (
     '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -56,7 +61,11 @@ class Picture:
 
 
 def draw(
-    records: Sequence[Record], forecasts: Sequence[Forecast], folder: Path, link: Callable[[Record], str]
+    records: Sequence[Record],
+    forecasts: Sequence[Forecast],
+    inferences: Sequence[Inference],
+    folder: Path,
+    link: Callable[[Record | Inference], str],
 ) -> list[Picture]:
     """Two charts, and two of forecasts where there are some, as far as the site looks at them."""
     folder.mkdir(parents=True)
@@ -338,6 +347,118 @@ def test_what_a_forecast_says_is_text(docs: Path) -> None:
         assert "<script>alert(1)</script>" in reader.said
         fences = re.findall(r"`{3,}.*", page)
         assert all(re.fullmatch(r"```(\{raw\} html|\{toctree\})?", fence) for fence in fences)
+
+
+# Inference
+
+
+def timed_part(docs: Path) -> str:
+    return (docs / "inference" / "index.md").read_text()
+
+
+def gpu(**changed: Any) -> Inference:
+    """One that ran on a GPU."""
+    provider = "CUDAExecutionProvider"
+    fields: dict[str, Any] = {"device": "gpu", "ep_requested": provider, "ep_actual": provider, "record_id": "on-gpu"}
+    return inference(**{"runtime": "onnxruntime-gpu", "gpu": {"name": "NVIDIA X"}} | fields | changed)
+
+
+def test_without_inference_records_there_is_no_page_and_no_word_of_it(records: list[Record], docs: Path) -> None:
+    site.write(records, inferences=[inference()], docs=docs, results=RESULTS, draw=draw)
+    assert timed_part(docs)
+    told = site.write(records, docs=docs, results=RESULTS, draw=draw)
+    assert told.inferences == 0 and not (docs / "inference").exists()
+    assert "Runs a model" not in (docs / "_generated" / "table.html").read_text()
+    assert "inference/index" not in (docs / "frameworks" / "onnxruntime.md").read_text()
+
+
+def test_the_newest_timing_of_each_is_a_row_with_its_figures_and_its_record(docs: Path) -> None:
+    made = group({"onnxruntime": 0.03, "openvino": 0.015})
+    made[1] = made[1].model_copy(update={"precision": "bf16", "ep_actual": "CPU", "ep_requested": "CPU"})
+    older = made[1].model_copy(update={"version": "1.0.0", "record_id": "older"})
+    told = site.write([], inferences=[*made, older], docs=docs, results=RESULTS, draw=draw)
+    assert told.inferences == 3
+    anchor, other = rows_of(timed_part(docs), "inference")
+    assert anchor[1] == "onnxruntime 1.32.0computed in f32" and anchor[2] == "strict-f321 thread"
+    assert anchor[4] == "1.00" and anchor[8] == "CPU67 of 67 nodes"
+    assert other[1].startswith("openvino 1.32.0computed in bf16")
+    assert re.fullmatch(r"1[45]\.\d ms", other[3]) and re.fullmatch(r"0\.[45]\d", other[4])
+    assert "MB" in other[6] and other[7] == "7e-07"
+    for one in (*made, older):
+        published = docs / "_generated" / "public" / pieces.place(one)
+        assert parse_inference(published.read_text()) == one
+    assert f'href="../{pieces.place(made[0])}"' in timed_part(docs)
+
+
+def test_a_timing_that_came_to_nothing_says_why_and_has_no_figure(docs: Path) -> None:
+    skipped = gpu(ep_actual=None, status="skipped", phase="engine", reason="no GPU: none answers", gpu={})
+    site.write([], inferences=[skipped], docs=docs, results=RESULTS, draw=draw)
+    (row,) = rows_of(timed_part(docs), "inference")
+    assert "skipped in engine: no GPU: none answers" in row[1]
+    assert all(cell.startswith(f"{units.NONE} none: skipped: no GPU") for cell in row[3:])
+
+
+def test_an_installation_is_said_to_run_a_model_only_where_a_record_shows_it(records: list[Record], docs: Path) -> None:
+    wanted = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
+    shown = [one for one in records if wanted.get(one.framework) == one.version and one.status == "ok"]
+    on_cpu = inference()
+    skipped = gpu(version="1.31.1", ep_actual=None, status="skipped", phase="engine", reason="no GPU", gpu={})
+    on_the_wrong_one = inference(runtime="onnxruntime-gpu", version="1.31.1", record_id="fell-back")
+
+    def told(*inferences: Inference) -> dict[str, str]:
+        rows = rows_of(start_page.overview(shown, inferences), "overview")
+        return {row[0].split()[0]: row[-1] for row in rows}
+
+    assert set(told(on_cpu)) == set(wanted)
+    known = told(on_cpu, skipped, on_the_wrong_one)
+    assert known["onnxruntime"].startswith("on CPU") and known["onnxruntime-gpu"] == "not shown"
+    proven = told(gpu(version="1.31.1"), skipped, on_the_wrong_one)
+    assert proven["onnxruntime"] == "not shown" and proven["onnxruntime-gpu"].startswith("on GPU")
+
+
+def test_a_framework_that_was_timed_leads_to_the_page(records: list[Record], docs: Path) -> None:
+    site.write(records, inferences=[inference()], docs=docs, results=RESULTS, draw=draw)
+    assert "[Inference](../inference/index.md)" in (docs / "frameworks" / "onnxruntime.md").read_text()
+    assert "[Inference](" not in (docs / "frameworks" / "torch.md").read_text()
+
+
+def test_providers_are_told_by_what_they_ran_and_the_last_report_counts(docs: Path) -> None:
+    old = report([ProviderLine(provider="CPUExecutionProvider", reason="not tried")], record_id="old")
+    new = report(measured_at=old.measured_at + timedelta(days=1))
+    site.write([], reports=[new, old], docs=docs, results=RESULTS, draw=draw)
+    ran, created, untried = rows_of(timed_part(docs), "providers")
+    assert ran[1:6] == ["CPUExecutionProvider", "CPU Intel", "yes", "yes", "3 nodes"]
+    assert created[1:6] == ["CUDAExecutionProviderno CUDA driver", units.NONE, "yes", "no", units.NONE]
+    assert untried[1:6] == ["AzureExecutionProvidernot tried", units.NONE, "yes", units.NONE, units.NONE]
+
+
+def test_timings_in_any_order_give_the_same_bytes(docs: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(docs, tmp_path / "other")
+    made = [*group({"onnxruntime": 0.03, "openvino": 0.015}), gpu()]
+    site.write([], inferences=made, docs=docs, results=RESULTS, draw=draw)
+    site.write([], inferences=reversed(made), docs=other, results=RESULTS, draw=draw)
+    assert written(docs) == written(other)
+
+
+def test_a_model_of_a_name_that_no_file_may_have_is_left_out(docs: Path) -> None:
+    odd = inference(model=model("../../evil"), record_id="evil")
+    told = site.write([], inferences=[odd, inference()], docs=docs, results=RESULTS, draw=draw)
+    assert told.left_out == ("evil",) and told.inferences == 1
+
+
+def test_what_a_timing_and_a_report_say_is_text(docs: Path) -> None:
+    evil = {"version": HOSTILE, "runtime": HOSTILE, "warnings": (HOSTILE,), "engine": HOSTILE}
+    made = [
+        inference(**evil, ep_actual=HOSTILE, record_id="one"),
+        inference(**evil, record_id="two", status="failed", phase=HOSTILE, reason=HOSTILE, threads=2),
+    ]
+    line = ProviderLine(provider=HOSTILE, device=HOSTILE, reason=HOSTILE)
+    site.write([], inferences=made, reports=[report([line], **evil)], docs=docs, results=RESULTS, draw=draw)
+    reader = Reader(timed_part(docs).replace(inference_page.SORTING, ""))
+    assert "script" not in reader.elements and "b" not in reader.elements
+    assert "<script>alert(1)</script>" in reader.said
+    fences = re.findall(r"`{3,}.*", timed_part(docs))
+    assert all(re.fullmatch(r"```(\{raw\} html)?", fence) for fence in fences)
 
 
 # What a record says is text

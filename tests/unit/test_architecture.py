@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 
-from harness import forecast, record
+from harness import forecast, inference, record
 from harness.archive import select
 from harness.archive.store import Store
 from harness.cli import render
@@ -33,7 +33,7 @@ FLOORS = (
     {"__init__"},
     {"errors"},
     {"job", "record", "catalog", "progress", "probes"},
-    {"forecast"},
+    {"forecast", "inference", "models", "providers", "runtimes"},
     {"engines"},
     {"host"},
     {"packages"},
@@ -44,7 +44,18 @@ FLOORS = (
     {"cli"},
     {"__main__"},
 )
-ARCHIVE_KNOWS = {"__init__", "errors", "job", "record", "forecast", "catalog", "progress", "archive"}
+ARCHIVE_KNOWS = {
+    "__init__",
+    "errors",
+    "job",
+    "record",
+    "forecast",
+    "inference",
+    "providers",
+    "catalog",
+    "progress",
+    "archive",
+}
 
 # One door for each outside thing (STYLE.md, 2). No door at all: nobody may.
 DOORS = {
@@ -58,8 +69,6 @@ DOORS = {
         "cli/render.py",
         "cli/progress.py",
         "cli/pages/layout.py",
-        "cli/pages/forecasts.py",
-        "cli/pages/verified.py",
     },
     "click": {
         "cli/charts.py",
@@ -70,6 +79,9 @@ DOORS = {
         "cli/site.py",
         "cli/forecast.py",
         "cli/verify.py",
+        "cli/providers.py",
+        "cli/infer.py",
+        "cli/export.py",
     },
     "matplotlib": {"report/drawing/sheet.py"},
     "PIL": {"report/drawing/sheet.py"},  # matplotlib's own way to write PNG
@@ -79,6 +91,20 @@ DOORS = {
     "socket": set(),
     "os.system": set(),
     "pickle": set(),
+}
+
+# What a probe's own sandbox has beside the standard library: tools, or the runtime that it runs.
+SANDBOX_HAS = {
+    "probes/resolve.py": {"packaging"},
+    "probes/worker.py": {"numpy"},
+    "probes/precision.py": {"numpy"},
+    "probes/zoo.py": {"numpy", "torch", "transformers"},
+    "probes/export.py": {"numpy", "torch", "onnx", "onnxruntime"},
+    "probes/adapters/onnxruntime.py": {"numpy", "onnxruntime"},
+    "probes/adapters/onnxruntime_openvino.py": {"onnxruntime_ep_openvino"},
+    "probes/adapters/openvino.py": {"openvino"},
+    "probes/adapters/torch.py": {"numpy", "torch"},
+    "probes/adapters/torch_compiled.py": {"torch"},
 }
 
 
@@ -121,9 +147,9 @@ def test_archive_and_report_know_records_only(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", PROBES)
-def test_probes_import_the_standard_library_only(module: str) -> None:
-    # `packaging` comes with the tools that only the resolver is given
-    allowed = sys.stdlib_module_names | ({"packaging"} if module == "probes/resolve.py" else set())
+def test_probes_import_the_standard_library_each_other_and_what_their_sandbox_has(module: str) -> None:
+    siblings = {part(name.removeprefix("probes/")) for name in PROBES}
+    allowed = sys.stdlib_module_names | siblings | SANDBOX_HAS.get(module, set())
     assert {name.split(".")[0] for name in imports(module)} <= allowed
 
 
@@ -175,7 +201,7 @@ def test_readme_shows_the_help_that_there_is() -> None:
     assert block[1].strip() == harness_help().strip()
 
 
-@pytest.mark.parametrize("value", [record, forecast])
+@pytest.mark.parametrize("value", [record, forecast, inference])
 def test_published_schema_is_the_present_one(value: ModuleType) -> None:
     name = value.__name__.rpartition(".")[2]
     published = json.loads((REPOSITORY / "docs" / f"{name}.schema.json").read_text())

@@ -21,6 +21,7 @@ from harness.archive.tables import (
     FOOTPRINT,
     FORECAST,
     FORECAST_FIGURES,
+    INFERENCE_FIGURES,
     KEYS,
     TABLES,
     to_csv,
@@ -32,7 +33,12 @@ RESULTS = REPOSITORY / "results"
 SCHEMA = json.loads((REPOSITORY / "docs" / "record.schema.json").read_text())
 FIELDS = {field["name"]: field for field in fields(FOOTPRINT)}
 FORECAST_FIELDS = {field["name"]: field for field in fields(FORECAST)}
-COUNTS = {"distributions", "import_modules", "wheel_files", "files"}
+COUNTS = {"distributions", "import_modules", "wheel_files", "files", "threads", "runs", "nodes", "nodes_on_provider"}
+COUNTS |= {"ran_nodes"}
+SHARES = {"latency_cv", "ratio_to_anchor", "cpu_share", "max_abs_error", "max_rel_error"}
+"""Numbers without a unit."""
+PLAIN = {"offered": "boolean", "created": "boolean", "spinning": "boolean", "opset": "integer"}
+"""What is neither a quantity nor a text."""
 INSTANTS = {"measured_at", "forecast_at", "as_of", "uploaded_at"}
 EVERY = [(table, column) for table in TABLES for column in table.columns]
 
@@ -52,6 +58,8 @@ def keeps_to(cell: str, field: dict[str, Any]) -> bool:
                 return bool(datetime.strptime(cell, "%Y-%m-%dT%H:%M:%SZ"))
             case "integer":
                 return re.fullmatch(r"-?[0-9]+", cell) is not None and int(cell) >= rules["minimum"]
+            case "boolean":
+                return cell in ("true", "false")
             case "number":
                 return float(cell) >= rules["minimum"]  # not-a-number is not
     except ValueError:
@@ -87,7 +95,7 @@ def test_so_it_would_in_the_table_of_forecasts(column: str, cell: str) -> None:
 
 def test_every_column_is_described_in_the_tables_order() -> None:
     resources = json.loads(to_json(TABLES))["resources"]
-    assert [one["path"] for one in resources] == ["footprint.csv", "forecast.csv"]
+    assert [one["path"] for one in resources] == ["footprint.csv", "forecast.csv", "inference.csv", "providers.csv"]
     for resource, table in zip(resources, TABLES, strict=True):
         assert [field["name"] for field in resource["schema"]["fields"]] == list(table.columns)
         assert resource["schema"]["missingValues"] == [""]
@@ -119,9 +127,9 @@ def test_units_agree_with_suffixes(table: Any, column: str) -> None:
     elif column in COUNTS:
         assert (kind, unit) == ("integer", "count")
     else:
-        assert unit is None and column not in (*FIGURES, *FORECAST_FIGURES)
-        versions = (FORECAST, "method_version")  # a number, and no quantity
-        assert kind == ("datetime" if column in INSTANTS else "integer" if (table, column) == versions else "string")
+        assert unit is None and column not in {*FIGURES, *FORECAST_FIGURES, *INFERENCE_FIGURES} - SHARES
+        other = {"method_version": "string" if table is FOOTPRINT else "integer"} | dict.fromkeys(INSTANTS, "datetime")
+        assert kind == (other | dict.fromkeys(SHARES, "number") | PLAIN).get(column, "string")
 
 
 def test_the_json_schema_says_the_same() -> None:

@@ -53,3 +53,17 @@ def test_without_registry_and_mmdebstrap_both_commands_are_named(
     monkeypatch.setenv("PATH", str(tmp_path))
     error = refused(EnvironmentLacksError, images.ensure, Unreachable(), Target((3, 11)))
     assert "docker pull python:3.11" in error.tip and "apt-get install mmdebstrap" in error.tip
+
+
+def test_a_base_with_a_compiler_is_another_image_from_either_source() -> None:
+    plain = images.bases()["3.11"]
+    base = plain.with_compiler()
+    assert base.registry != plain.registry and base.debian_tag != plain.debian_tag
+    for reference, source in ((base.registry, "registry"), (base.debian_tag, "debian")):
+        store = Unreachable(reference, plain.registry, plain.debian_tag)
+        assert images.ensure(store, Target((3, 11)), compiler=True) == (reference, source)
+
+
+def test_every_python_has_a_base_with_a_compiler() -> None:
+    for version, base in images.bases().items():
+        assert base.with_compiler().registry.startswith(f"python:{version}-") and "slim" not in base.registry_compiler

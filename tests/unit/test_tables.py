@@ -1,4 +1,4 @@
-"""The tables: functions of the valid records, or forecasts, alone, whatever was there before and however it came to be.
+"""The tables: functions of the valid documents of one kind alone, whatever was there before and however it came to be.
 
 What holds for one table is asked of both.
 """
@@ -27,27 +27,39 @@ from hypothesis import strategies as st
 
 from harness.archive import datapackage, incremental
 from harness.archive.incremental import SETTLING_SECONDS
-from harness.archive.store import Forecasts, Store
+from harness.archive.store import Forecasts, Inferences, ProviderReports, Store
 from harness.archive.tables import (
     COLUMNS,
     FOOTPRINT,
     FORECAST,
     FORECAST_COLUMNS,
+    INFERENCE,
+    INFERENCE_COLUMNS,
+    OFFER_COLUMNS,
+    PROVIDERS,
     TABLES,
     forecast_row,
+    inference_row,
+    offer_rows,
     rebuild,
     rebuild_all,
     rebuild_forecasts,
+    rebuild_inferences,
+    rebuild_providers,
     row,
 )
 from harness.errors import EnvironmentLacksError
 from harness.forecast import Forecast, ForecastFigures
+from harness.inference import Figures as InferenceFigures
+from harness.inference import Inference
+from harness.providers import ProviderLine, ProviderReport
 from harness.record import Environment, Figures, Record
+from tests.support import inferences
 from tests.support.refusal import refused
 
 PACKAGE = Path(__file__).resolve().parents[2] / "harness"
 FRAMEWORKS = ("jax", "torch", "torch-xla")
-KINDS = ("footprint", "forecast")
+KINDS = ("footprint", "forecast", "inference", "providers")
 
 
 def record(number: int, *, minute: int = 0, reason: str | None = None) -> Record:
@@ -95,14 +107,50 @@ def forecast(number: int, *, minute: int = 0, reason: str | None = None, **chang
     return Forecast(**fields | changed)
 
 
+def inference(number: int, *, minute: int = 0, reason: str | None = None) -> Inference:
+    """The same of inference records; those of one model and minute are put in order by their ids."""
+    model = FRAMEWORKS[number % len(FRAMEWORKS)]
+    failed = {"status": "failed", "phase": "run", "reason": reason} if reason else {}
+    return inferences.inference(
+        (),
+        record_id=f"{model}-{number}",
+        measured_at=datetime(2024, 6, 15, tzinfo=UTC) + timedelta(minutes=minute),
+        model=inferences.model(model),
+        figures=InferenceFigures(rss_peak_bytes=779_146_082 + number, latency_p50_seconds=0.0284),
+        **failed,
+    )
+
+
+def report(number: int, *, minute: int = 0, reason: str | None = None) -> ProviderReport:
+    """The same of provider reports, which have two rows each, or one with its reason."""
+    runtime = FRAMEWORKS[number % len(FRAMEWORKS)]
+    ran = ProviderLine(provider="CPU", offered=True, created=True, ran_nodes=779_146_082 + number)
+    return inferences.report(
+        [ProviderLine(provider="CPU", reason=reason)]
+        if reason
+        else [ran, ProviderLine(provider="A", reason="not tried")],
+        record_id=f"{runtime}-{number}",
+        measured_at=datetime(2024, 6, 15, tzinfo=UTC) + timedelta(minutes=minute),
+        runtime=runtime,
+    )
+
+
+# kind -> its shelf, its table, what makes one, what brings the table up to date, and how many rows each has
+OF: dict[str, tuple[Any, Any, Callable[..., Any], Callable[..., Path], int]] = {
+    "footprint": (Store, FOOTPRINT, record, rebuild, 1),
+    "forecast": (Forecasts, FORECAST, forecast, rebuild_forecasts, 1),
+    "inference": (Inferences, INFERENCE, inference, rebuild_inferences, 1),
+    "providers": (ProviderReports, PROVIDERS, report, rebuild_providers, 2),
+}
+
+
 class Archive:
     """A results folder, one of its tables, and what happens to them."""
 
     def __init__(self, results: Path, kind: str = "footprint") -> None:
-        self.store: Any = Store(results) if kind == "footprint" else Forecasts(results)
+        shelf, self.describes, self.made, self.bring, self.rows = OF[kind]
+        self.store: Any = shelf(results)
         self.store.prepare()
-        self.made: Callable[..., Any] = record if kind == "footprint" else forecast
-        self.describes: Any = FOOTPRINT if kind == "footprint" else FORECAST
         self.table = results / f"{kind}.csv"
         self.index = results / f".{kind}.index"
         self.package = results / "datapackage.json"
@@ -110,8 +158,7 @@ class Archive:
 
     def rebuild(self) -> str:
         self.torn.clear()
-        bring: Callable[..., Path] = rebuild if self.made is record else rebuild_forecasts
-        assert bring(self.store, lambda path, why: self.torn.append(path.name)) == self.table
+        assert self.bring(self.store, lambda path, why: self.torn.append(path.name)) == self.table
         return self.table.read_text(encoding="utf-8")
 
     def to_csv(self, values: Iterable[Any]) -> str:
@@ -157,7 +204,7 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
 
 @contextmanager
 def opened() -> Iterator[list[str]]:
-    """Names of the records and forecasts that Python opens meanwhile."""
+    """Names of the documents that Python opens meanwhile."""
     global OPENED
     if OPENED is None:
         sys.addaudithook(_note)
@@ -166,7 +213,7 @@ def opened() -> Iterator[list[str]]:
         yield found
     finally:
         OPENED = []
-        shelves = ("/records/", "/forecasts/")
+        shelves = ("/records/", "/forecasts/", "/inference/", "/providers/")
         found[:] = [Path(name).stem for name in found if name.endswith(".json") and any(map(name.count, shelves))]
 
 
@@ -216,6 +263,58 @@ def test_what_is_missing_is_an_empty_cell_and_what_failed_is_a_row() -> None:
     assert cells["wheel_bytes"] == "779146082"
 
 
+def test_an_inference_record_is_a_row_with_its_figures_and_without_its_runs() -> None:
+    one = inferences.inference(gpu={"name": "NVIDIA X", "driver": "550"})
+    cells = inference_row(one)
+    assert set(cells) == set(INFERENCE_COLUMNS)
+    assert (cells["model"], cells["model_sha256"], cells["opset"]) == (one.model.name, one.model.sha256, "20")
+    assert cells["latency_p50_seconds"] == str(one.figures.latency_p50_seconds)
+    assert (cells["spinning"], cells["ratio_to_anchor"], cells["vram_peak_bytes"]) == ("false", "1.0", "")
+    assert (cells["gpu"], cells["cpu_model"], cells["method_version"]) == (
+        "driver: 550; name: NVIDIA X",
+        "Intel Xeon",
+        "1",
+    )
+
+
+def test_inference_records_stand_by_model_track_threads_runtime_and_version(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, "inference")
+    in_order: list[dict[str, Any]] = [
+        {"threads": 2},
+        {"threads": 10, "version": "1.9.0"},
+        {"threads": 10, "version": "1.10.0"},
+        {"threads": 10, "version": "1.10.0", "spinning": True},
+        {"threads": 10, "runtime": "openvino"},
+        {"track": "vendor-default"},
+        {"model": inferences.model("resnet_50")},
+    ]
+    made = [inferences.inference((), record_id=f"x{9 - i}", **one) for i, one in enumerate(in_order)]
+    for one in reversed(made):
+        archive.store.add(one)
+    rows = list(csv.DictReader(io.StringIO(archive.rebuild()), strict=True))
+    assert [row["record_id"] for row in rows] == [one.record_id for one in made]
+
+
+def test_a_report_has_a_row_for_each_provider_in_its_order() -> None:
+    rows = offer_rows(inferences.report())
+    assert all(tuple(one) == OFFER_COLUMNS for one in rows)
+    told = [(one["provider"], one["offered"], one["created"], one["ran_nodes"], one["reason"]) for one in rows]
+    assert told == [
+        ("CPUExecutionProvider", "true", "true", "3", ""),
+        ("CUDAExecutionProvider", "true", "false", "", "no CUDA driver"),
+        ("AzureExecutionProvider", "true", "", "", "not tried"),
+    ]
+
+
+def test_tables_of_all_kinds_are_brought_up_to_date_where_there_is_any_of_them(tmp_path: Path) -> None:
+    archives = [Archive(tmp_path, kind) for kind in KINDS]
+    for archive in archives:
+        archive.store.add(archive.made(0))
+    told = {archive.store.kind: unexpected for archive in archives}
+    assert rebuild_all(tmp_path, told) == [archive.table for archive in archives]
+    assert all(archive.table.read_text() == archive.from_nothing() for archive in archives)
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
 def test_no_cell_is_taken_for_a_formula(archive: Archive, start: str) -> None:
     archive.store.add(archive.made(0, reason=f"{start}1+1\nand\rmore, with \"quotes\" and 'others'"))
@@ -257,12 +356,12 @@ def test_only_new_records_are_read(archive: Archive) -> None:
     with opened() as read:
         text = archive.rebuild()
     assert read == ["torch-xla-5"]
-    assert text == archive.from_nothing() and text.count("\n") == 7
+    assert text == archive.from_nothing() and text.count("\n") == 1 + 6 * archive.rows
     (archive.store.folder / "torch" / "torch-1.json").unlink()
     with opened() as read:
         text = archive.rebuild()
     assert read == []
-    assert text == archive.from_nothing() and text.count("\n") == 6
+    assert text == archive.from_nothing() and text.count("\n") == 1 + 5 * archive.rows
 
 
 def test_where_nothing_is_new_nothing_is_written(archive: Archive) -> None:
@@ -368,7 +467,7 @@ def alter(archive: Archive, one: int, two: int) -> None:
     """Another figure, in as many bytes and with the old time of change."""
     if path := _chosen(archive, one):
         seen, content = path.stat(), path.read_bytes()
-        path.write_bytes(re.sub(rb'"wheel_bytes":779[0-9]{6}', b'"wheel_bytes":779%06d' % two, content))
+        path.write_bytes(re.sub(rb":779[0-9]{6}", b":779%06d" % two, content))
         os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
 
 
@@ -404,7 +503,7 @@ def cut_table(archive: Archive, one: int, two: int) -> None:
 
 
 def edit_table(archive: Archive, one: int, two: int) -> None:
-    archive.table.write_bytes(archive.table.read_bytes().replace(b"pypi", b"cpu", 1 + one % 2))
+    archive.table.write_bytes(archive.table.read_bytes().replace(b"linux", b"macos", 1 + one % 2))
 
 
 def remove_table(archive: Archive, one: int, two: int) -> None:
@@ -417,7 +516,7 @@ def cut_index(archive: Archive, one: int, two: int) -> None:
 
 
 def flip_index(archive: Archive, one: int, two: int) -> None:
-    content = bytearray(archive.index.read_bytes())
+    content = bytearray(archive.index.read_bytes() or b"0")  # it may have been cut to nothing
     content[two % len(content)] ^= 1 << one % 8
     archive.index.write_bytes(content)
 
@@ -481,7 +580,7 @@ for number in range(int(sys.argv[3]), 40, 2):
 
 
 def test_many_at_a_time_take_turns(tmp_path: Path) -> None:
-    """Two that measure and two that forecast: the tables have every row, and the package describes both."""
+    """Two that write of each kind: the tables have every row, and the package describes all."""
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     all_of_them = [
         subprocess.Popen([*command, kind, start], stderr=subprocess.PIPE, text=True, cwd=PACKAGE.parent)
@@ -489,13 +588,14 @@ def test_many_at_a_time_take_turns(tmp_path: Path) -> None:
         for start in "01"
     ]
     ended = [one.communicate(timeout=60)[1] for one in all_of_them]
-    assert ([one.returncode for one in all_of_them], ended) == ([0] * 4, [""] * 4)
+    assert ([one.returncode for one in all_of_them], ended) == ([0] * 8, [""] * 8)
     for archive in (Archive(tmp_path, kind) for kind in KINDS):
         text = archive.table.read_text()
-        assert text == archive.from_nothing() and text.count("\n") == 41
+        assert text == archive.from_nothing() and text.count("\n") == 1 + 40 * archive.rows
     assert archive.package.read_text() == datapackage.to_json(TABLES)
     assert {path.name for path in tmp_path.iterdir()} == {
         "records", "footprint.csv", ".footprint.index", "forecasts", "forecast.csv", ".forecast.index",
+        "inference", "inference.csv", ".inference.index", "providers", "providers.csv", ".providers.index",
         "datapackage.json", ".lock",
     }  # fmt: skip
 

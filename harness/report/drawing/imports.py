@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from harness.record import Record, Sample, median
 from harness.report import words
 from harness.report.drawing import rows
 from harness.report.drawing.plan import Chart, Plan
 from harness.report.drawing.ranking import Entry, ranking
+from harness.report.drawing.scale import Log, guide
 from harness.report.drawing.sheet import Figure, Shape, Sheet, dot
-from harness.report.drawing.style import SMALL
 
 TITLE = "Import time: first, cold and warm"
 LABELS = 52.0
@@ -84,26 +82,6 @@ def _told(record: Record) -> str:
     return "; ".join(filter(None, (", ".join(told), words.outcome(record)))) or "no figures"
 
 
-@dataclass(frozen=True)
-class Scale:
-    """A log scale across a lane."""
-
-    lane: rows.Lane
-    low: float
-    high: float
-
-    def at(self, value: float) -> float:
-        return self.lane.at(math.log(max(value, SHORTEST) / self.low) / math.log(self.high / self.low))
-
-    def guides(self) -> list[float]:
-        """Powers of ten; where they are too few, their halves and fifths too."""
-        powers = [10.0**power for power in range(-3, 6)]
-        within = [value for value in powers if self.low <= value <= self.high]
-        if len(within) > 1:
-            return within
-        return [part * value for value in powers for part in (1, 2, 5) if self.low <= part * value <= self.high]
-
-
 def _put(sheet: Sheet, records: Sequence[Record], names: rows.Names) -> Figure:
     sheet.heading(TITLE, "Each dot is a fresh interpreter, less the time that a bare one takes; lines are medians.")
     meanings = ("first: no bytecode yet", "cold: files not in memory", "warm")
@@ -113,11 +91,12 @@ def _put(sheet: Sheet, records: Sequence[Record], names: rows.Names) -> Figure:
     timed = [one for one in records if _values(one)]
     if timed:
         values = [max(value, SHORTEST) for one in timed for value in _values(one)]
-        scale = Scale(lane, min(values) / 1.15, max(values) * 1.05)
+        scale = Log(lane, min(values) / 1.15, max(values) * 1.05, least=SHORTEST)
         begin = sheet.y
         for one in timed:
             _row(sheet, scale, one, names[one.record_id])
-        _guide(sheet, scale, begin)
+        guide(sheet, scale, begin, lambda value: f"{value:,.12g} s")
+        sheet.y += rows.GAP
     for one in (one for one in records if one not in timed):
         top = sheet.y
         named = rows.name(sheet, top, lane, names[one.record_id])
@@ -134,7 +113,7 @@ def _values(record: Record) -> list[float]:
     return [value for _, figure, samples in runs(record) if figure is not None for value in (figure, *samples)]
 
 
-def _row(sheet: Sheet, scale: Scale, record: Record, called: tuple[str, str]) -> None:
+def _row(sheet: Sheet, scale: Log, record: Record, called: tuple[str, str]) -> None:
     top = y = sheet.y
     named = rows.name(sheet, top, scale.lane, called)
     shapes: list[Shape] = []
@@ -150,14 +129,3 @@ def _row(sheet: Sheet, scale: Scale, record: Record, called: tuple[str, str]) ->
     sheet.mark(record, shapes, rim=0.5)
     y = rows.outcome(sheet, y, scale.lane, record, drawn=True)
     sheet.y = max(named, y) + rows.GAP
-
-
-def _guide(sheet: Sheet, scale: Scale, begin: float) -> None:
-    """Lines behind the rows since `begin`, and what they stand for below."""
-    middle = sheet.y + 4
-    for value in scale.guides():
-        x = scale.at(value)
-        sheet.line((x, begin - 4), (x, middle - 7), sheet.theme.faint)
-        sheet.text(x, middle, f"{value:,.12g} s", size=SMALL, colour=sheet.theme.muted, align="center")
-    sheet.text(sheet.left, middle, "log scale", size=SMALL, colour=sheet.theme.muted)
-    sheet.y = middle + 8 + rows.GAP

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.forecast import Forecast
+from harness.inference import Inference
 from harness.record import Record
 from harness.report.drawing.sheet import Figure, Link, Sheet
 from harness.report.drawing.style import Theme
@@ -35,6 +36,8 @@ class Plan:
     """Writes it on an empty sheet and finishes that."""
     forecasts: tuple[Forecast, ...] = ()
     """Whom it draws beside them; each has one mark."""
+    inferences: tuple[Inference, ...] = ()
+    """Whose times it draws; each has one mark."""
 
     def draw(self, theme: Theme, link: Link | None = None) -> Figure:
         """The picture in one theme; inside of `sheet.settings`."""

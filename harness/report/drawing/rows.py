@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.record import Record
 from harness.report import words
-from harness.report.drawing.sheet import Sheet, fit, width, wrap
+from harness.report.drawing.sheet import Sheet, Shown, fit, width, wrap
 from harness.report.drawing.style import BODY, NAME, SMALL
 
 WIDEST_NAMES = 0.34
@@ -33,7 +32,7 @@ class Lane:
         return self.left + share * (self.right - self.left)
 
 
-def lane(sheet: Sheet, records: Sequence[Record], names: Names, *, labels: float) -> Lane:
+def lane(sheet: Sheet, records: Sequence[Shown], names: Names, *, labels: float) -> Lane:
     """What names on the left, and labels of a width on the right, leave for marks."""
     widest = max(
         (
@@ -48,7 +47,7 @@ def lane(sheet: Sheet, records: Sequence[Record], names: Names, *, labels: float
 
 def name(sheet: Sheet, top: float, lane: Lane, called: tuple[str, str]) -> float:
     """Write a row's name; returns where it ends."""
-    room = lane.left - 8 - sheet.left
+    room = lane.left - 8 - sheet.left + 0.01  # the longest name is as wide, but for rounding
     y = top
     sheet.text(sheet.left, y + NAME * 0.6, fit(called[0], room, size=NAME, bold=True), size=NAME, bold=True)
     y += NAME * 1.3
@@ -58,7 +57,7 @@ def name(sheet: Sheet, top: float, lane: Lane, called: tuple[str, str]) -> float
     return y
 
 
-def outcome(sheet: Sheet, top: float, lane: Lane, record: Record, *, drawn: bool) -> float:
+def outcome(sheet: Sheet, top: float, lane: Lane, record: Shown, *, drawn: bool) -> float:
     """Tell in a row why figures are missing; returns where that ends. It is the record's mark where none was drawn."""
     text = words.outcome(record) or ("" if drawn else "no figure")
     if not text:

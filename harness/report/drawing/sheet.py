@@ -32,6 +32,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from harness.forecast import Forecast
+from harness.inference import Inference
 from harness.record import Record
 from harness.report.drawing.style import BODY, FONT, MARGIN, SMALL, TITLE, WIDTH, Theme
 
@@ -59,7 +60,9 @@ MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240)
 """From one mark of a scale of time to the next."""
 MOST_MONTHS, MOST_YEARS = 6, 8
 """Marks that a scale of time has room for, by what they are named after."""
-Link = Callable[[Record], str]
+Shown = Record | Inference
+"""What was measured, and has a file to lead to."""
+Link = Callable[[Shown], str]
 Shape = tuple[Patch, str]
 """And its colour."""
 Edges = tuple[float, float]
@@ -98,7 +101,7 @@ class Sheet:
         bold: bool = False,
         align: str = "left",
         cut: bool = False,
-        mark: Record | None = None,
+        mark: Shown | None = None,
     ) -> None:
         """One line whose middle is at `y`; it may cut the guide lines below it."""
         written = self._page.text(
@@ -124,7 +127,7 @@ class Sheet:
         colour: str | None = None,
         bold: bool = False,
         lines: int = 9,
-        mark: Record | None = None,
+        mark: Shown | None = None,
     ) -> None:
         """As many lines as it takes, to the right edge; the last of `lines` ends with an ellipsis."""
         x = self.left if x is None else x
@@ -168,7 +171,7 @@ class Sheet:
             at, first = at + needed + size * 1.2, False
         self.y += size * LEADING
 
-    def mark(self, record: Record, shapes: Sequence[Shape], *, rim: float = 0.0) -> None:
+    def mark(self, record: Shown, shapes: Sequence[Shape], *, rim: float = 0.0) -> None:
         """Bars and dots that together stand for a record; a rim keeps neighbours apart."""
         collection = PatchCollection(
             [patch for patch, _ in shapes],
@@ -191,7 +194,7 @@ class Sheet:
             [x, x], [y - height / 2, y + height / 2], color=colour, linewidth=1.6, solid_capstyle="butt", zorder=3
         )
 
-    def stands_for(self, artist: Artist, one: Record | Forecast) -> None:
+    def stands_for(self, artist: Artist, one: Shown | Forecast) -> None:
         """Give a mark the id and the link that a page finds it by; a forecast has no page to lead to."""
         artist.set_gid(mark_id(self.name, one))
         if self.link is None or isinstance(one, Forecast):
@@ -281,8 +284,8 @@ def dot(x: float, y: float, radius: float, colour: str) -> Shape:
     return Circle((x, y), radius), colour
 
 
-def mark_id(chart: str, one: Record | Forecast) -> str:
-    """The element of an SVG that stands for a record or a forecast."""
+def mark_id(chart: str, one: Shown | Forecast) -> str:
+    """The element of an SVG that stands for what was measured or forecast."""
     return f"mark-{chart}-{one.record_id}"
 
 

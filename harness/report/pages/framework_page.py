@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.archive import select
 from harness.forecast import Forecast
+from harness.inference import Inference
 from harness.job import iso_instant
 from harness.record import Figures, Record
 from harness.report.pages import api, forecast_section
@@ -28,6 +29,7 @@ from harness.report.pages.pieces import (
 from harness.report.units import NONE, count, megabytes, seconds, share
 
 UNMEASURED = "Nothing of it was measured yet."
+TIMED = "How fast it runs models, and where: [Inference](../inference/index.md)."
 RECORDS = (
     "Every measurement of this framework, newest first, with its raw record and the lock that it installed. "
     "[How we measure](../how-we-measure.md) says what the figures mean; "
@@ -59,6 +61,7 @@ def page(
     charts: Sequence[Chart],
     locks: Mapping[str, str],
     tables: Mapping[str, str],
+    inferences: Sequence[Inference] = (),
 ) -> str:
     """Everything that is known of one framework.
 
@@ -68,7 +71,8 @@ def page(
     """
     mine = [one for one in records if one.framework == name]
     forecast = forecast_section.section(name, forecasts, mine, charts, tables.get("forecast", ""))
-    parts = [f"# {escape(name)}", *(_measured(name, mine, charts, locks) if mine else [UNMEASURED]), *forecast]
+    timed = [TIMED] if any(one.distribution == name for one in inferences) else []
+    parts = [f"# {escape(name)}", *timed, *(_measured(name, mine, charts, locks) if mine else [UNMEASURED]), *forecast]
     return "\n\n".join(parts) + "\n"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from harness.forecast import Forecast
+from harness.inference import Inference
 from harness.record import METHODS, Record
 from harness.report import words
 from harness.report.pages.markup import Cell, Row, link, raw, text
@@ -47,6 +48,9 @@ OVERVIEW = {
 }
 """The figures of the tables of many records, and the heads of their columns; what decides comes first."""
 
+TIMED = ("latency-", "ratio-", "first-answer-", "peak-memory-", "size-latency-")
+"""How the names of charts of timed models begin."""
+
 
 class Chart(Protocol):
     """What a page needs to know of a chart: `report.charts.Chart` is one."""
@@ -72,8 +76,15 @@ def is_forecast(chart: Chart) -> bool:
     return chart.name.startswith("forecast-")
 
 
-def place(record: Record) -> str:
+def is_timed(chart: Chart) -> bool:
+    """Whether it shows how long models run, which has a page of its own."""
+    return chart.name.startswith(TIMED)
+
+
+def place(record: Record | Inference) -> str:
     """Where a record is in the site, from its root."""
+    if isinstance(record, Inference):
+        return f"inference/{record.model.name}/{record.record_id}.json"
     return f"records/{record.framework}/{record.record_id}.json"
 
 
@@ -96,12 +107,16 @@ def titled(record: Record, name: str) -> str:
     return f'<span class="whole">{name}</span>{small}'
 
 
-def overview_row(record: Record, name: str, *, root: str) -> Row:
-    """A row of many records: how one ended that is not ok stands with its name, where no scrolling hides it."""
+def overview_row(record: Record, name: str, *, root: str, more: Row | None = None) -> Row:
+    """A row of many records: how one ended that is not ok stands with its name, where no scrolling hides it.
+
+    Args:
+        more: cells after those of its figures.
+    """
     ended = outcome(record)
     told = "" if ended == "ok" else f'<div class="outcome">{ended}</div>'
     figures = (figure_cell(record, figure, root=root) for figure in OVERVIEW)
-    return [titled(record, name) + told, *figures]
+    return [titled(record, name) + told, *figures, *(more or [])]
 
 
 def outcome(record: Record) -> str:
@@ -112,7 +127,7 @@ def outcome(record: Record) -> str:
     return ended(record)
 
 
-def ended(one: Record | Forecast) -> str:
+def ended(one: Record | Forecast | Inference) -> str:
     """How it ended."""
     if one.status == "ok":
         return "ok"

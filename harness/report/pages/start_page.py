@@ -7,6 +7,8 @@ from itertools import groupby
 from pathlib import Path
 
 from harness.archive import select
+from harness.archive.timed import proof
+from harness.inference import Inference
 from harness.job import iso_instant
 from harness.record import Record
 from harness.report import words
@@ -18,6 +20,7 @@ from harness.report.pages.pieces import (
     build,
     framed,
     is_forecast,
+    is_timed,
     overview_row,
     pictures,
     place,
@@ -67,7 +70,9 @@ def _name(record: Record) -> str:
 
 def charts(drawn: Sequence[Chart]) -> str:
     """All pictures of all frameworks but the first; what was forecast stands apart from what was measured."""
-    measured = pictures([one for one in drawn if not is_forecast(one)], None, root="", but=(DECISION,))
+    measured = pictures(
+        [one for one in drawn if not is_forecast(one) and not is_timed(one)], None, root="", but=(DECISION,)
+    )
     forecast = pictures([one for one in drawn if is_forecast(one)], None, root="")
     return measured + (f"\n### Forecast, not measured\n\n{forecast}" if forecast else "")
 
@@ -102,13 +107,18 @@ def _spoken(record: Record) -> str:
     )
 
 
-def overview(records: Sequence[Record]) -> str:
-    """All rows: the newest record of each job, the highest version of a framework first."""
+def overview(records: Sequence[Record], inferences: Sequence[Inference] = ()) -> str:
+    """All rows: the newest record of each job, the highest version of a framework first.
+
+    Where models were timed, a column says of which installation that showed that it runs one.
+    """
     rows: list[Row] = []
     by_framework = groupby(select.newest_of_each_job(records), key=lambda one: one.framework)
     for one in (one for _, group in by_framework for one in reversed(list(group))):
-        rows.append(overview_row(one, link(f"frameworks/{one.framework}.html", text(title(one))), root=""))
+        name = link(f"frameworks/{one.framework}.html", text(title(one)))
+        rows.append(overview_row(one, name, root="", more=[_runs(one, inferences)] if inferences else []))
     head: Row = ["Framework", *(Cell(one, number=True) for one in OVERVIEW.values())]
+    head += ["Runs a model"] if inferences else []
     return table(
         head,
         rows,
@@ -117,3 +127,12 @@ def overview(records: Sequence[Record]) -> str:
         sortable=True,
         filtered="measurement",
     )
+
+
+def _runs(record: Record, inferences: Sequence[Inference]) -> str:
+    """Whether an inference record shows that this version runs a model, and on what; of a GPU build only on a GPU."""
+    shown = proof(record, inferences)
+    if shown is None:
+        return '<span class="whole">not shown</span>'
+    where = "on GPU" if shown.device == "gpu" else "on CPU"
+    return link(place(shown), where, of=f"{shown.model.name}, inference record of {title(record)}")
