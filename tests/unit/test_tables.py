@@ -550,7 +550,7 @@ STEPS = st.tuples(st.sampled_from((add, *EVENTS)), st.integers(0, 11), st.intege
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(steps=st.lists(STEPS, min_size=1, max_size=14))
 def test_a_rebuild_gives_what_one_from_nothing_gives(
     kind: str, steps: list[tuple[Callable[[Archive, int, int], None], int, int, bool]]
