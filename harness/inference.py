@@ -11,10 +11,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
-from harness.errors import InputError, Status
-from harness.record import Bytes, Count, Environment, LockedWheel, Model, Seconds
+from harness.errors import Status
+from harness.record import Bytes, Count, Environment, LockedWheel, Model, Seconds, parse_document
 
 SCHEMA_VERSION = 1
 METHOD = 1
@@ -263,23 +263,7 @@ def parse_inference(text: str | bytes, *, name: str = "record") -> Inference:
     Raises:
         InputError: where it is not one, or one of a schema that this harness does not know.
     """
-    from pydantic_core import from_json
-
-    try:
-        raw = from_json(text, allow_inf_nan=False)
-    except (ValueError, TypeError) as error:  # TypeError: text that is not Unicode
-        raise InputError(f"{name} is not a JSON document: {error}") from None
-    version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise InputError(
-            f"{name} has schema {version}; this harness knows up to {SCHEMA_VERSION}", tip="upgrade footprint-harness"
-        )
-    try:
-        return Inference.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{name} is not a valid inference record: {place}: {first['msg']}") from None
+    return parse_document(Inference, text, name=name, what="inference record", newest=SCHEMA_VERSION)
 
 
 def schema() -> dict[str, Any]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
-from harness.errors import InputError
-from harness.record import Count, Environment, Model
+from harness.record import Count, Environment, Model, parse_document
 
 SCHEMA_VERSION = 1
 METHOD = 1
@@ -116,23 +115,7 @@ def parse_report(text: str | bytes, *, name: str = "report") -> ProviderReport:
     Raises:
         InputError: where it is not one, or one of a schema that this harness does not know.
     """
-    from pydantic_core import from_json
-
-    try:
-        raw = from_json(text, allow_inf_nan=False)
-    except (ValueError, TypeError) as error:  # TypeError: text that is not Unicode
-        raise InputError(f"{name} is not a JSON document: {error}") from None
-    version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise InputError(
-            f"{name} has schema {version}; this harness knows up to {SCHEMA_VERSION}", tip="upgrade footprint-harness"
-        )
-    try:
-        return ProviderReport.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{name} is not a valid provider report: {place}: {first['msg']}") from None
+    return parse_document(ProviderReport, text, name=name, what="provider report", newest=SCHEMA_VERSION)
 
 
 def schema() -> dict[str, Any]:

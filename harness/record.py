@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -24,6 +24,9 @@ NOISY_SPREAD = 0.10
 Bytes = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
+
+
+Document = TypeVar("Document", bound=BaseModel)
 
 
 class Model(BaseModel):
@@ -266,6 +269,19 @@ def parse_record(text: str | bytes, *, name: str = "record") -> Record:
     Raises:
         InputError: where it is not a record, or one of a schema that this harness does not know.
     """
+    return parse_document(Record, text, name=name, what="record", newest=SCHEMA_VERSION)
+
+
+def parse_document(model: type[Document], text: str | bytes, *, name: str, what: str, newest: int) -> Document:
+    """Read and check one JSON document of any kind that is kept.
+
+    Args:
+        what: the kind, for messages.
+        newest: the highest schema version of it that is known.
+
+    Raises:
+        InputError: where it is not such a document, or one of a schema that this harness does not know.
+    """
     from pydantic_core import from_json
 
     try:
@@ -273,16 +289,16 @@ def parse_record(text: str | bytes, *, name: str = "record") -> Record:
     except (ValueError, TypeError) as error:  # TypeError: text that is not Unicode
         raise InputError(f"{name} is not a JSON document: {error}") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    if isinstance(version, int) and version > newest:
         raise InputError(
-            f"{name} has schema {version}; this harness knows up to {SCHEMA_VERSION}", tip="upgrade footprint-harness"
+            f"{name} has schema {version}; this harness knows up to {newest}", tip="upgrade footprint-harness"
         )
     try:
-        return Record.model_validate(raw)
+        return model.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{name} is not a valid record: {place}: {first['msg']}") from None
+        raise InputError(f"{name} is not a valid {what}: {place}: {first['msg']}") from None
 
 
 def schema() -> dict[str, Any]:

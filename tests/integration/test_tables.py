@@ -57,6 +57,8 @@ from harness.record import Environment, Figures, Record
 from tests.support import inferences
 from tests.support.refusal import refused
 
+pytestmark = pytest.mark.integration
+
 PACKAGE = Path(__file__).resolve().parents[2] / "harness"
 FRAMEWORKS = ("jax", "torch", "torch-xla")
 KINDS = ("footprint", "forecast", "inference", "providers")
@@ -570,7 +572,7 @@ def test_a_rebuild_gives_what_one_from_nothing_gives(
 WRITER = """
 import sys
 from pathlib import Path
-from tests.unit.test_tables import Archive
+from tests.integration.test_tables import Archive
 archive = Archive(Path(sys.argv[1]), sys.argv[2])
 for number in range(int(sys.argv[3]), 40, 2):
     archive.store.add(archive.made(number, minute=number * 7 % 11))
