@@ -58,6 +58,23 @@ def engine_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture
+def engine(engine_name: str, tmp_path: Path) -> Iterator[Engine]:
+    """Either engine, open, with a cache of the test's own."""
+    with Owners(tmp_path / "cache").enroll() as owner:
+        client = docker.connect() if engine_name == "docker" else None
+        yield docker.DockerEngine(client, owner) if client is not None else venv.VenvEngine(owner)
+        if client is not None:
+            client.close()
+        gc.collect()
+
+
+@pytest.fixture
+def target(engine_name: str) -> Target:
+    """What that engine can run here."""
+    return IN_CONTAINERS if engine_name == "docker" else HERE
+
+
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """pip, pip-tools and uv for every test's cache, taken once from the default index: a loopback index has none."""

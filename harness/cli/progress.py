@@ -14,11 +14,17 @@ QUIET_SECONDS = 2.0
 """Between two lines that count."""
 
 
+def _counted(done: int, total: int, seconds: float) -> str:
+    """`12 of 31, 3 s left`, after so many seconds of the phase."""
+    left = f", {seconds / done * (total - done):.0f} s left" if 0 < done < total else ""
+    return f"{done} of {total}{left}"
+
+
 class Lines:
     """One line a phase, with the seconds since the start."""
 
     def __init__(self) -> None:
-        self._started = self._stepped = time.monotonic()
+        self._started = self._phase_started = self._stepped = time.monotonic()
 
     def __enter__(self) -> Lines:
         return self
@@ -26,7 +32,8 @@ class Lines:
     def __exit__(self, *_: object) -> None: ...
 
     def phase(self, name: str, detail: str = "") -> None:
-        print(f"{time.monotonic() - self._started:7.1f} s  {name:<9} {detail}".rstrip(), file=sys.stderr, flush=True)
+        self._phase_started = time.monotonic()
+        print(f"{self._phase_started - self._started:7.1f} s  {name:<9} {detail}".rstrip(), file=sys.stderr, flush=True)
 
     def note(self, text: str) -> None:
         print(f"           {text}", file=sys.stderr, flush=True)
@@ -38,7 +45,7 @@ class Lines:
         if done < total and now - self._stepped < QUIET_SECONDS:
             return
         self._stepped = now
-        self.note(f"{done} of {total}")
+        self.note(_counted(done, total, now - self._phase_started))
 
 
 class Live:
@@ -88,9 +95,8 @@ class Live:
 
     def step(self, done: int, total: int) -> None:
         if self._task is not None:
-            elapsed = time.monotonic() - self._started
-            left = f", {elapsed / done * (total - done):.0f} s left" if done else ""
-            self._bars.update(self._task, description=f"{self._name}  {done} of {total}{left}")
+            told = _counted(done, total, time.monotonic() - self._started)
+            self._bars.update(self._task, description=f"{self._name}  {told}")
 
     def _end_phase(self, *, completed: bool) -> None:
         if self._task is None:

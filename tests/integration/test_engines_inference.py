@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import threading
@@ -15,33 +14,17 @@ from typing import Any
 import pytest
 from docker import DockerClient
 
-from harness.engines import docker, images, venv
+from harness.engines import docker, images
 from harness.engines.owner import Owner, Owners
 from harness.engines.sandbox import PYTHON, Engine, Limits, Sandbox
 from harness.errors import EnvironmentLacksError, MeasurementError, SkippedError
 from harness.job import Target
-from tests.conftest import HERE, IN_CONTAINERS
 from tests.support.promise import lacks
 
 # docker-py leaves the socket of each attached container to the garbage collector
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
 LIMITS = Limits(seconds=60)
-
-
-@pytest.fixture
-def engine(engine_name: str, tmp_path: Path) -> Iterator[Engine]:
-    with Owners(tmp_path / "cache").enroll() as owner:
-        client = docker.connect() if engine_name == "docker" else None
-        yield docker.DockerEngine(client, owner) if client is not None else venv.VenvEngine(owner)
-        if client is not None:
-            client.close()
-        gc.collect()
-
-
-@pytest.fixture
-def target(engine_name: str) -> Target:
-    return IN_CONTAINERS if engine_name == "docker" else HERE
 
 
 @pytest.fixture

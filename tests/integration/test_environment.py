@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines import docker, venv
+from harness.engines import venv
 from harness.engines.owner import Owners
 from harness.engines.sandbox import Engine, Limits, Sandbox
 from harness.errors import EnvironmentLacksError, HarnessError, MeasurementError, SkippedError, UnsupportedError
@@ -25,7 +24,7 @@ from harness.packages.index import Index, Reach
 from harness.packages.lock import Lock, LockStore
 from harness.packages.wheelhouse import Wheelhouse
 from harness.progress import Silent
-from tests.conftest import HERE, IN_CONTAINERS
+from tests.conftest import HERE
 from tests.support.loopback import UPLOADED, LoopbackIndex
 from tests.support.wheels import build_wheel, wheel_with_path
 
@@ -34,21 +33,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:unclos
 
 AS_OF = datetime(2024, 6, 1, tzinfo=UTC)
 LATER = datetime(2024, 7, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def engine(engine_name: str, tmp_path: Path) -> Iterator[Engine]:
-    with Owners(tmp_path / "cache").enroll() as owner:
-        client = docker.connect() if engine_name == "docker" else None
-        yield docker.DockerEngine(client, owner) if client is not None else venv.VenvEngine(owner)
-        if client is not None:
-            client.close()
-        gc.collect()
-
-
-@pytest.fixture
-def target(engine_name: str) -> Target:
-    return IN_CONTAINERS if engine_name == "docker" else HERE
 
 
 @pytest.fixture
