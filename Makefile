@@ -9,7 +9,8 @@ PYTHON3 ?= python3
 # in a recipe would be run by the shell, and make would expand an exported one once more. $(value)
 # takes the text as it was typed; a variable that was not typed stays unset, whatever the environment has.
 VARIABLES := FRAMEWORK PYTHON VARIANT AS_OF ENGINE INSTALLER REPEATS MEMORY TIMEOUT IMPORT RESULTS RECORD TO \
-  LIMIT A B FORMAT PLATFORM RELEASES PLATFORMS DEPS PRE ALL DOWNLOAD FORECAST EXAMPLES
+  LIMIT A B FORMAT PLATFORM RELEASES PLATFORMS DEPS PRE ALL DOWNLOAD FORECAST EXAMPLES MODEL RUNTIME THREADS TRACK \
+  ROUNDS WHEELHOUSE OPSET
 define pass
 ifeq ($$(origin $(1)),command line)
 override $(1) := $$(value $(1))

@@ -24,6 +24,7 @@ from harness.cli.sources import DEFAULT_PYTHON, index_for
 from harness.engines.sandbox import Sandbox
 from harness.errors import InputError
 from harness.inference import TRACKS, Inference, Protocol, Track
+from harness.models import OPSETS
 from harness.packages import environment
 from harness.packages.carried import Carried
 from harness.packages.environment import Shop
@@ -132,6 +133,8 @@ def infer(
     chosen = catalog.parse_runtimes(runtime or USUAL, known)
     first = next(iter(known))
     anchor = next((one for one in chosen if one.name == first), known[first])
+    export.check_names(models, cache_folder())
+    job.parse_choice(opset, name="opset", among=OPSETS)
     job.parse_choice(track, name="track", among=tuple(TRACK_WORDS))
     counts = catalog.parse_threads(threads, len(host.physical_cpus()))
     protocol = Protocol(

@@ -14,10 +14,22 @@ QUIET_SECONDS = 2.0
 """Between two lines that count."""
 
 
-def _counted(done: int, total: int, seconds: float) -> str:
-    """`12 of 31, 3 s left`, after so many seconds of the phase."""
-    left = f", {seconds / done * (total - done):.0f} s left" if 0 < done < total else ""
-    return f"{done} of {total}{left}"
+class Pace:
+    """How long is left of what is counted. What goes on counting from phase to phase is one thing."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._done = self._total = 0
+
+    def told(self, done: int, total: int, *, now: float, phase_started: float) -> str:
+        """`12 of 31, 3 s left`."""
+        if total != self._total or done <= self._done:
+            self._began, self._total = phase_started, total
+        self._done = done
+        if not 0 < done < total:
+            return f"{done} of {total}"
+        left = (now - self._began) / done * (total - done)
+        return f"{done} of {total}, " + (f"{left:.0f} s left" if left < 120 else f"{left / 60:.0f} min left")
 
 
 class Lines:
@@ -25,6 +37,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._started = self._phase_started = self._stepped = time.monotonic()
+        self._pace = Pace()
 
     def __enter__(self) -> Lines:
         return self
@@ -42,10 +55,11 @@ class Lines:
 
     def step(self, done: int, total: int) -> None:
         now = time.monotonic()
+        told = self._pace.told(done, total, now=now, phase_started=self._phase_started)
         if done < total and now - self._stepped < QUIET_SECONDS:
             return
         self._stepped = now
-        self.note(_counted(done, total, now - self._phase_started))
+        self.note(told)
 
 
 class Live:
@@ -63,6 +77,7 @@ class Live:
         self._task: TaskID | None = None
         self._started = 0.0
         self._name = ""
+        self._pace = Pace()
 
     def __enter__(self) -> Live:
         self._bars.start()
@@ -95,7 +110,7 @@ class Live:
 
     def step(self, done: int, total: int) -> None:
         if self._task is not None:
-            told = _counted(done, total, time.monotonic() - self._started)
+            told = self._pace.told(done, total, now=time.monotonic(), phase_started=self._started)
             self._bars.update(self._task, description=f"{self._name}  {told}")
 
     def _end_phase(self, *, completed: bool) -> None:

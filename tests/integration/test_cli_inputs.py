@@ -6,6 +6,7 @@ FAULTS.md, "Inputs". Nothing reaches a shell here: programs are started with lis
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness.cli.main import cli
+from harness.cli.main import MAKE_VARIABLES, cli
 from harness.errors import InputError
 from tests.support.loopback import LoopbackIndex
 from tests.support.program import REPOSITORY, Ended, Program
@@ -205,6 +206,33 @@ def test_make_refuses_the_option(name: str, door: Program, shelf: LoopbackIndex)
     _, variable, value, says = OPTIONS[name]
     refused_by_make(door.make("measure", "FRAMEWORK=torch==2.3.0", f"{variable}={value}"), says)
     nothing_started(door, shelf, asked="torch had no release" in says)
+
+
+# Target of make, what is typed there, what the answer must name.
+INFERENCE = {
+    "model": ("infer", "MODEL=$(shell touch injected)", "'$(shell'"),
+    "model, back-ticks": ("models", "MODEL=`touch injected`", "'`touch'"),
+    "runtime": ("infer", "RUNTIME=onnxruntime; touch injected", "'onnxruntime;'"),
+    "threads": ("infer", "THREADS=$(shell touch injected)", "'$(shell'"),
+    "track": ("infer", "TRACK=$(shell touch injected)", "'$(shell touch injected)'"),
+    "rounds": ("infer", "ROUNDS=$(shell touch injected)", "'$(shell touch injected)'"),
+    "wheelhouse": ("infer", "WHEELHOUSE=$(shell touch injected)", "'$(shell touch injected)'"),
+    "opset": ("models", "OPSET=$(shell touch injected)", "'$(shell touch injected)'"),
+    "provider": ("providers", "RUNTIME=$(shell touch injected)", "'$(shell'"),
+}
+
+
+@pytest.mark.parametrize("name", INFERENCE)
+def test_make_refuses_what_is_to_be_timed(name: str, door: Program, shelf: LoopbackIndex) -> None:
+    target, typed, says = INFERENCE[name]
+    refused_by_make(door.make(target, typed, "ENGINE=venv"), says)
+    nothing_started(door, shelf)
+
+
+def test_make_hands_on_every_variable_that_the_program_takes() -> None:
+    """One that the Makefile does not know would be expanded by make, and be taken from the environment."""
+    told = re.search(r"^VARIABLES := ((?:.*\\\n)*.*)", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    assert told and set(MAKE_VARIABLES) <= set(told[1].replace("\\\n", " ").split())
 
 
 def test_unknown_option(door: Program, shelf: LoopbackIndex) -> None:
