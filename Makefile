@@ -10,7 +10,7 @@ PYTHON3 ?= python3
 # takes the text as it was typed; a variable that was not typed stays unset, whatever the environment has.
 VARIABLES := FRAMEWORK PYTHON VARIANT AS_OF ENGINE INSTALLER REPEATS MEMORY TIMEOUT IMPORT RESULTS RECORD TO \
   LIMIT A B FORMAT PLATFORM RELEASES PLATFORMS DEPS PRE ALL DOWNLOAD FORECAST EXAMPLES MODEL RUNTIME THREADS TRACK \
-  ROUNDS WHEELHOUSE OPSET
+  ROUNDS RUNS SPINNING WHEELHOUSE OPSET
 define pass
 ifeq ($$(origin $(1)),command line)
 override $(1) := $$(value $(1))
@@ -62,7 +62,7 @@ models: $(BIN)/harness ## Export the models that are timed [MODEL="mobilenet_v2 
 	@$(BIN)/harness export --from-make
 
 .PHONY: infer
-infer: $(BIN)/harness ## Time models: MODEL=mobilenet_v2 RUNTIME="onnxruntime openvino" [THREADS=1,2 TRACK= ROUNDS=]
+infer: $(BIN)/harness ## Time models: MODEL=mobilenet_v2 RUNTIME="onnxruntime openvino" [THREADS=1,2 TRACK= ROUNDS= RUNS=]
 	@$(BIN)/harness infer --from-make
 
 .PHONY: providers

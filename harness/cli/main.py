@@ -45,12 +45,14 @@ MAKE_VARIABLES = {
     "THREADS": "threads",
     "TRACK": "track",
     "ROUNDS": "rounds",
+    "RUNS": "runs",
+    "SPINNING": "spinning",
     "WHEELHOUSE": "wheelhouse",
     "OPSET": "opset",
 }
 LISTS = ("models", "runtime")
 """Those of them that are words separated by blanks or commas."""
-FLAGS = ("releases", "matrix", "with_deps", "pre", "every", "allow_download", "forecast")
+FLAGS = ("releases", "matrix", "with_deps", "pre", "every", "allow_download", "forecast", "spinning")
 """Those of them that are on or off."""
 
 
