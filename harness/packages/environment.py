@@ -80,7 +80,7 @@ class Installed:
 def prepare(requests: Sequence[Request], target: Target, as_of: datetime, sandbox: Sandbox, shop: Shop) -> Lock:
     """Have an environment with these in the sandbox, `ROOT/env`; returns its lock, which the store then has.
 
-    A lock that there is already is used again.
+    A lock that there is already is used again, unless another wheel is carried by now under the same name.
 
     Raises:
         SkippedError: offline, something that is needed is not carried.
@@ -90,7 +90,7 @@ def prepare(requests: Sequence[Request], target: Target, as_of: datetime, sandbo
     """
     asked = ask(requests, target, as_of, shop)
     found = shop.locks.find(asked)
-    if found is None:
+    if found is None or not _has_answers(found, requests, target, shop.carried):
         found = lock(requests, target, as_of, shop)
         shop.locks.add(asked, found)
     install(found, target, sandbox, shop)
@@ -189,6 +189,13 @@ def answer(request: Request, target: Target, carried: Carried | None) -> File | 
         if found := choose([file for file in files if file.version == version], tags(target)):
             return found
     return None
+
+
+def _has_answers(lock: Lock, requests: Sequence[Request], target: Target, carried: Carried | None) -> bool:
+    """Whether the lock has the very files that are carried for these requests."""
+    answers = (answer(request, target, carried) for request in requests)
+    files = {(wheel.filename, wheel.sha256) for wheel in lock.wheels}
+    return all((one.filename, one.sha256) in files for one in answers if one is not None)
 
 
 def _pinned(request: Request, answer: File | None) -> Request:

@@ -170,6 +170,21 @@ def test_a_carried_build_is_chosen_for_its_own_request_whatever_the_date(
     assert locked(alone, "torch") == {"torch": "3.0", "numpy": "1.0"}
 
 
+def test_a_build_that_was_made_again_is_the_one_that_is_installed(
+    shop: Shop, engine: Engine, target: Target, tmp_path: Path, built: Callable[..., Path]
+) -> None:
+    """The same name and version, other bytes: the lock of the older one is not used again."""
+    found = []
+    for number, value in enumerate((b"1", b"2", b"1")):
+        wheel = built("one", "1.0+cpu", {"one.py": b"print(%s)" % value})
+        carries = carried(shop, tmp_path / f"folder-{number}", wheel)
+        with engine.open(target) as sandbox:
+            found.append(prepared(carries, target, sandbox, "one"))
+            told = sandbox.run([f"{sandbox.root}/env/bin/python", "-c", "import one"], limits=Limits())
+            assert told.stdout.strip() == value
+    assert found[0].sha256 == found[2].sha256 != found[1].sha256
+
+
 def test_a_carried_build_comes_before_the_same_version_of_the_index(
     alone: Shop, tmp_path: Path, index: LoopbackIndex, built: Callable[..., Path]
 ) -> None:
