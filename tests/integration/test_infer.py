@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.onnx_files import matrix_product
 from tests.support.program import Program
+from tests.support.wheels import build_wheel
 
 pytestmark = [pytest.mark.integration, pytest.mark.online]
 
@@ -111,6 +112,76 @@ def spoiled(bench: Program, change: Callable[[Any], Any]) -> Path:
     manifest |= {"name": "wrong", "reference_sha256": hashlib.sha256(reference.read_bytes()).hexdigest()}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
+
+
+# What a wheel called openvino does that the test carries, how its row ends: phase, and how the reason begins.
+ELSEWHERE = """
+import numpy
+
+class Kind:
+    def astype(self, kind):
+        return "MatMul"
+
+class Node:
+    def get_rt_info(self):
+        return {"layerType": Kind()}
+
+class Graph:
+    def get_ops(self):
+        return [Node()]
+
+class Output:
+    def get_any_name(self):
+        return "product"
+
+class Request:
+    def infer(self, inputs, **options):
+        return [numpy.zeros((3, 4), dtype=numpy.float32)]
+
+class Compiled:
+    outputs = [Output()]
+
+    def create_infer_request(self):
+        return Request()
+
+    def get_property(self, name):
+        return ["GPU.0"]
+
+    def get_runtime_model(self):
+        return Graph()
+
+class Core:
+    def compile_model(self, path, device, options):
+        return Compiled()
+"""
+CULPRITS = {
+    "a crash": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "import", "crash SIGSEGV"),
+    "a hang": ("import time; time.sleep(600)", "import", "timeout"),
+    "out of memory": ("taken = []\nwhile True: taken.append(b'x' * 2**24)", "import", "oom"),
+    "another device": (ELSEWHERE, "first run", "provider: 0 of 1 nodes ran on CPU: GPU.0 1"),
+}
+
+
+@pytest.mark.parametrize("kind", CULPRITS)
+def test_a_runtime_that_misbehaves_is_a_row_and_the_anchor_goes_on(
+    bench: Program, engine_name: str, kind: str, tmp_path: Path
+) -> None:
+    code, phase, begins = CULPRITS[kind]
+    build_wheel(tmp_path, "openvino", "2099.1", {"openvino/__init__.py": code.encode()}, requires=["numpy"])
+    ended = run(
+        bench, engine_name, "infer", "product", *BRIEFLY, "--threads", "1", "--track", "strict-f32", "--json",
+        *("--runtime", "onnxruntime", "--runtime", "openvino", "--wheelhouse", str(tmp_path)),
+        *("--timeout", "10", "--memory", "512MiB"),
+    )  # fmt: skip
+    assert ended.status == 1, ended.stderr
+    anchor, other = json.loads(ended.stdout)
+    assert (anchor["runtime"], anchor["status"], len(anchor["rounds"])) == ("onnxruntime", "ok", 2)
+    assert (other["runtime"], other["version"], other["status"]) == ("openvino", "2099.1", "failed")
+    assert other["phase"] == phase and other["reason"].startswith(begins), other["reason"]
+    assert other["rounds"] == [] and other["figures"]["latency_p50_seconds"] is None
+    assert other["absent"]["latency_p50_seconds"] == f"not reached: failed in {phase}"
+    (row,) = [row for row in rows(bench, "inference.csv") if row["record_id"] == other["record_id"]]
+    assert row["status"] == "failed" and row["latency_p50_seconds"] == ""
 
 
 def test_providers_tell_what_really_ran(bench: Program, engine_name: str) -> None:
