@@ -162,7 +162,7 @@ bench-forecast: $(BIN)/harness ## Time forecasts of a history, cold and cached [
 	@$(BIN)/python benchmarks/forecast.py
 
 .PHONY: lock
-lock: $(BIN)/pytest ## Refresh the pins in requirements/ and images/tools/
+lock: $(BIN)/pytest ## Refresh the pins in requirements/ and images/
 	@cd requirements && for name in run docs dev; do \
 	  ../$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host $$name.in || exit 1; done
@@ -170,6 +170,15 @@ lock: $(BIN)/pytest ## Refresh the pins in requirements/ and images/tools/
 	  ../../$(BIN)/uv pip compile --quiet --upgrade --python-version 3.9 --python-platform x86_64-manylinux_2_28 \
 	    --only-binary :all: --generate-hashes --no-annotate --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
+	@# which build of torch exports is for who exports: neither it nor the CUDA of the index's build is pinned
+	@now=$$(date -u +%Y-%m-%dT%H:00:00Z) && cd images && \
+	  sed -i "s/^# as-of .*/# as-of $$now/" exporter/exporter.in exporter/checker.in inference-gpu/inference-gpu.in && \
+	  for name in exporter/exporter exporter/checker inference-gpu/inference-gpu; do \
+	    ../$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform x86_64-manylinux_2_36 \
+	      --only-binary :all: --generate-hashes --no-annotate --no-emit-index-url --exclude-newer $$now \
+	      --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done && \
+	  awk '/^[^ ]/ { drop = /^(torch|triton|nvidia-|cuda-)/ } !drop' exporter/exporter.txt > exporter/.new && \
+	  mv exporter/.new exporter/exporter.txt
 
 .PHONY: clean
 clean: ## Remove what was set up here; records and the wheel cache stay
