@@ -124,6 +124,11 @@ def proof(record: Record, inferences: Iterable[Inference]) -> Inference | None:
     return max((one for one in ran if (one.version, one.python, one.platform) == built), key=_when, default=None)
 
 
+def proven(shown: Inference | None) -> str:
+    """In words what a proof comes to."""
+    return "not shown" if shown is None else f"on {shown.device.upper()}"
+
+
 def footprint(one: Inference, records: Iterable[Record]) -> Record | None:
     """The footprint of what was installed: of the same distribution, version and target the one with most of its
     wheels, so that extras count; None where none was measured."""

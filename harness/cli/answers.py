@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from harness.archive import budgets, compare, select, tables
-from harness.archive.store import Forecasts, Store
+from harness.archive.store import Forecasts, Inferences, Store
+from harness.archive.timed import proof, proven
 from harness.archive.weighed import Weighed
 from harness.cli.pages import comparison
 from harness.cli.pages import diff as diff_page
@@ -21,6 +22,7 @@ from harness.cli.pages import show as show_page
 from harness.cli.render import Page
 from harness.errors import InputError
 from harness.forecast import Forecast
+from harness.inference import Inference
 from harness.job import iso_instant, parse_choice
 from harness.record import Record
 
@@ -33,6 +35,7 @@ class Archive:
     def __init__(self, results: str, *, quiet: bool) -> None:
         self._store = Store(Path(results))
         self._forecasts = Forecasts(Path(results))
+        self._inferences = Inferences(Path(results))
         self._quiet = quiet
 
     @cached_property
@@ -42,6 +45,10 @@ class Archive:
     @cached_property
     def forecasts(self) -> list[Forecast]:
         return list(self._forecasts.all(lambda path, why: self._torn("forecast", path, why)))
+
+    @cached_property
+    def inferences(self) -> list[Inference]:
+        return list(self._inferences.all(lambda path, why: self._torn("inference record", path, why)))
 
     def record(self, name: str) -> Record:
         return select.find(self._store, name, lambda: self.records)
@@ -184,18 +191,20 @@ def compare_records(frameworks: Sequence[str], style: str, results: str, as_json
     archive = Archive(results, quiet=quiet)
     named = {one.record_id: one for one in map(archive.record, frameworks)}
     found = list(named.values()) if frameworks else archive.current()
+    runnable = [proven(proof(one, archive.inferences)) for one in found] if style != "csv" else []
     if style == "json":
         best = {figure: [found[i].record_id for i in compare.best(found, figure)] for figure in compare.SIDE_BY_SIDE}
         listed = [
-            _head(one) | {"figures": one.figures.model_dump(mode="json"), "absent": dict(one.absent)} for one in found
+            _head(one) | {"figures": one.figures.model_dump(mode="json"), "absent": dict(one.absent), "runnable": where}
+            for one, where in zip(found, runnable, strict=True)
         ]
         _print_json({"records": listed, "best": best})
     elif style == "csv":
         click.echo(tables.to_csv(found), nl=False)
     elif style == "markdown":
-        click.echo(comparison.markdown(found))
+        click.echo(comparison.markdown(found, runnable))
     else:
-        comparison.comparison(found, Page())
+        comparison.comparison(found, runnable, Page())
     return 0
 
 

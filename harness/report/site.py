@@ -81,7 +81,7 @@ def write(
     locks = publish_locks(measured, results / "locks", public / "locks")
     for record in measured:
         _write(public / place(record), _original(record, results))
-    for path, document in api.documents(known, place).items():
+    for path, document in api.documents(known, timed, place).items():
         _write(public / path, document)
     _write(generated / "answer.md", start_page.answer(known))
     _write(generated / "decision.html", start_page.decision(known, charts, public / "charts"))

@@ -368,7 +368,7 @@ def test_without_inference_records_there_is_no_page_and_no_word_of_it(records: l
     assert timed_part(docs)
     told = site.write(records, docs=docs, results=RESULTS, draw=draw)
     assert told.inferences == 0 and not (docs / "inference").exists()
-    assert "Runs a model" not in (docs / "_generated" / "table.html").read_text()
+    assert "Runnable" not in (docs / "_generated" / "table.html").read_text()
     assert "inference/index" not in (docs / "frameworks" / "onnxruntime.md").read_text()
 
 
@@ -571,7 +571,7 @@ def test_two_pictures_of_a_page_share_neither_ids_nor_style() -> None:
 
 
 def test_the_json_has_every_current_build_with_its_record(records: list[Record]) -> None:
-    document = json.loads(api.documents(records, pieces.place)["api/footprint.json"])
+    document = json.loads(api.documents(records, [], pieces.place)["api/footprint.json"])
     assert document["schema_version"] == api.SCHEMA_VERSION
     builds = {(one["framework"], one["version"], one["python"]) for one in document["builds"]}
     assert ("torch", "2.15.0", "3.11") in builds and ("torch", "2.3.0", "3.11") not in builds
@@ -583,7 +583,7 @@ def test_the_json_has_every_current_build_with_its_record(records: list[Record])
 
 def test_the_json_has_null_where_there_is_no_figure(records: list[Record]) -> None:
     unsupported = next(one for one in records if one.status == "unsupported")
-    (build,) = json.loads(api.documents([unsupported], pieces.place)["api/footprint.json"])["builds"]
+    (build,) = json.loads(api.documents([unsupported], [], pieces.place)["api/footprint.json"])["builds"]
     assert build["status"] == "unsupported" and build["reason"] == unsupported.reason
     assert set(build["figures"].values()) == {None}
 
@@ -606,7 +606,7 @@ def test_a_badge_of_a_failure_has_no_figures(records: list[Record]) -> None:
 
 
 def test_there_is_a_badge_for_each_framework(records: list[Record]) -> None:
-    badges = {Path(path).stem for path in api.documents(records, pieces.place) if path.startswith("api/badges/")}
+    badges = {Path(path).stem for path in api.documents(records, [], pieces.place) if path.startswith("api/badges/")}
     assert badges == {one.framework for one in records}
 
 

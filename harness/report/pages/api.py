@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.archive import select
+from harness.archive.timed import proof, proven
+from harness.inference import Inference
 from harness.job import iso_instant
 from harness.record import Record
 from harness.report.units import megabytes, seconds
 
+Place = Callable[[Record | Inference], str]
 SCHEMA_VERSION = 1
 COLORS = {"ok": "blue", "failed": "red", "unsupported": "lightgrey", "skipped": "lightgrey"}
 BUILD = {
@@ -34,6 +37,9 @@ BUILD = {
     "record": "that record, relative to the site's root",
     "figures": "as in the record: integers of bytes, seconds, counts; null where there is no figure",
     "absent": "figure -> why it is null",
+    "runnable": "where an inference record shows that this version runs a model, `on CPU` or `on GPU`, a build for a "
+    "GPU only on one; else `not shown`",
+    "runnable_record": "that inference record, relative to the site's root; null where there is none",
     "methods": "method version of each metric family; different versions are not to be compared",
 }
 """Key of a build in `footprint.json` -> what it means."""
@@ -56,14 +62,17 @@ def _rank(record: Record) -> tuple[object, ...]:
     return select.version_of(record), record.status == "ok", plain, record.as_of, record.measured_at, record.record_id
 
 
-def footprint(records: Sequence[Record], place: Callable[[Record], str]) -> dict[str, Any]:
-    """The current figures of each build; `place` tells where its record is."""
-    return {"schema_version": SCHEMA_VERSION, "builds": [_build(one, place(one)) for one in select.current(records)]}
+def footprint(records: Sequence[Record], inferences: Sequence[Inference], place: Place) -> dict[str, Any]:
+    """The current figures of each build; `place` tells where a record is."""
+    builds = [_build(one, proof(one, inferences), place) for one in select.current(records)]
+    return {"schema_version": SCHEMA_VERSION, "builds": builds}
 
 
-def _build(record: Record, place: str) -> dict[str, Any]:
+def _build(record: Record, shown: Inference | None, place: Place) -> dict[str, Any]:
     own = record.model_dump(mode="json")
-    told = {"as_of": iso_instant(record.as_of), "measured_at": iso_instant(record.measured_at), "record": place}
+    told: dict[str, Any] = {"as_of": iso_instant(record.as_of), "measured_at": iso_instant(record.measured_at)}
+    told |= {"record": place(record), "runnable": proven(shown)}
+    told |= {"runnable_record": None if shown is None else place(shown)}
     return {name: told.get(name, own.get(name)) for name in BUILD}
 
 
@@ -82,8 +91,8 @@ def badge(record: Record) -> dict[str, Any]:
     return {"schemaVersion": 1, "label": label, "message": message, "color": COLORS[record.status]}
 
 
-def documents(records: Sequence[Record], place: Callable[[Record], str]) -> Mapping[str, str]:
+def documents(records: Sequence[Record], inferences: Sequence[Inference], place: Place) -> Mapping[str, str]:
     """Every file of the API: path -> text. The same records always give the same text."""
     badges = {f"api/badges/{name}.json": badge(one) for name, one in headline(records).items()}
-    made: dict[str, dict[str, Any]] = {"api/footprint.json": footprint(records, place), **badges}
+    made: dict[str, dict[str, Any]] = {"api/footprint.json": footprint(records, inferences, place), **badges}
     return {path: json.dumps(document, indent=1, ensure_ascii=False) + "\n" for path, document in made.items()}

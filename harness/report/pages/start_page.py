@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from harness.archive import select
-from harness.archive.timed import proof
+from harness.archive.timed import proof, proven
 from harness.inference import Inference
 from harness.job import iso_instant
 from harness.record import Record
@@ -116,9 +116,9 @@ def overview(records: Sequence[Record], inferences: Sequence[Inference] = ()) ->
     by_framework = groupby(select.newest_of_each_job(records), key=lambda one: one.framework)
     for one in (one for _, group in by_framework for one in reversed(list(group))):
         name = link(f"frameworks/{one.framework}.html", text(title(one)))
-        rows.append(overview_row(one, name, root="", more=[_runs(one, inferences)] if inferences else []))
+        rows.append(overview_row(one, name, root="", more=[_runnable(one, inferences)] if inferences else []))
     head: Row = ["Framework", *(Cell(one, number=True) for one in OVERVIEW.values())]
-    head += ["Runs a model"] if inferences else []
+    head += ["Runnable"] if inferences else []
     return table(
         head,
         rows,
@@ -129,10 +129,9 @@ def overview(records: Sequence[Record], inferences: Sequence[Inference] = ()) ->
     )
 
 
-def _runs(record: Record, inferences: Sequence[Inference]) -> str:
-    """Whether an inference record shows that this version runs a model, and on what; of a GPU build only on a GPU."""
+def _runnable(record: Record, inferences: Sequence[Inference]) -> str:
+    """Whether an inference record shows that this version runs a model, and where; of a GPU build only on a GPU."""
     shown = proof(record, inferences)
     if shown is None:
-        return '<span class="whole">not shown</span>'
-    where = "on GPU" if shown.device == "gpu" else "on CPU"
-    return link(place(shown), where, of=f"{shown.model.name}, inference record of {title(record)}")
+        return f'<span class="whole">{proven(None)}</span>'
+    return link(place(shown), proven(shown), of=f"{shown.model.name}, inference record of {title(record)}")
