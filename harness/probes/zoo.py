@@ -53,16 +53,27 @@ def fill(model, seed, gain):
     with torch.no_grad():
         # by name: the order in which a library makes its layers is no promise
         for stream, (_, module, part, tensor) in enumerate(sorted(found.values(), key=lambda one: one[0])):
-            middle, spread = scale(module, part, tuple(tensor.shape), gain)
-            values = uniform(seed, stream, tuple(tensor.shape))
-            values *= spread
-            values += middle
+            values = weight(seed, stream, type(module).__name__, part, tuple(tensor.shape), gain)
             tensor.copy_(torch.from_numpy(values))
 
 
-def scale(module, part, shape, gain):
+def weight(seed, stream, kind, part, shape, gain=1.0):
+    """One tensor of weights, float32.
+
+    Args:
+        stream: its place among all names of the model in alphabetical order.
+        kind: the class of the module that owns it, as torch or transformers name it.
+        part: `weight`, `bias`, ...
+    """
+    middle, spread = scale(kind, part, shape, gain)
+    values = uniform(seed, stream, shape)
+    values *= spread
+    values += middle
+    return values
+
+
+def scale(kind, part, shape, gain):
     """Mean and standard deviation of one tensor of weights."""
-    kind = type(module).__name__
     if len(shape) < 2:
         normalises = kind in ("LayerNorm", "BatchNorm2d") and part in ("weight", "running_var")
         return (1.0, 0.1) if normalises else (0.0, 0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness import models
@@ -30,6 +32,7 @@ from harness.stages.inference import ModelFiles
 from tests.conftest import HERE, IN_CONTAINERS
 from tests.support import onnx_files
 from tests.support.onnx_files import WEIGHTS, matrix_product
+from tests.support.ports import answer
 from tests.support.promise import lacks
 
 # docker-py leaves the socket of each attached container to the garbage collector
@@ -204,7 +207,7 @@ def torch_here() -> Carried:
 
 
 def test_two_exports_are_equal_to_the_byte(
-    new_shop: Callable[..., Shop], target: Target, torch_here: Carried, engine_name: str
+    new_shop: Callable[..., Shop], target: Target, torch_here: Carried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = new_shop("one", torch_here)
     made = export.ensure(SMALL, opset="17", shop=first, target=target)
@@ -214,6 +217,13 @@ def test_two_exports_are_equal_to_the_byte(
         assert manifest.output_std > 0.1
         assert manifest.check_error <= manifest.tolerance.strict_f32.abs
         assert manifest.exporter_lock_sha256 and manifest.exporter["torch"].startswith("2.")
+
+    # the port that JAX and TensorFlow run is of that very model
+    monkeypatch.syspath_prepend(str(FOLDER))
+    bert = made[SMALL.index("bert_tiny")].folder
+    with np.load(bert / "inputs.npz") as inputs, np.load(bert / "reference.npz") as right:
+        told = answer(importlib.import_module("ports"), "bert_tiny", dict(inputs))
+        assert all(np.abs(told[name] - right[name]).max() < 1e-4 for name in right)
 
     other = export.ensure(SMALL, opset="17", shop=new_shop("another place", torch_here), target=target)
     assert [sums(files) for files in other] == [sums(files) for files in made]

@@ -99,10 +99,13 @@ SANDBOX_HAS = {
     "probes/worker.py": {"numpy"},
     "probes/precision.py": {"numpy"},
     "probes/zoo.py": {"numpy", "torch", "transformers"},
+    "probes/ports.py": {"numpy"},
     "probes/export.py": {"numpy", "torch", "onnx", "onnxruntime"},
     "probes/adapters/onnxruntime.py": {"numpy", "onnxruntime"},
     "probes/adapters/onnxruntime_openvino.py": {"onnxruntime_ep_openvino"},
     "probes/adapters/openvino.py": {"openvino"},
+    "probes/adapters/jax.py": {"jax", "numpy"},
+    "probes/adapters/tensorflow.py": {"numpy", "tensorflow"},
     "probes/adapters/torch.py": {"numpy", "torch"},
     "probes/adapters/torch_compiled.py": {"torch"},
 }
