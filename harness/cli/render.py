@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -14,6 +15,8 @@ from harness.job import iso_instant
 from harness.record import Record
 
 HEAVIEST = 5
+WHOLE = 500
+"""Characters; more than any table is wide."""
 
 
 class Page(Console):
@@ -87,8 +90,10 @@ def footprints(records: Sequence[Record], console: Console) -> None:
 
 def print_table(table: Table, console: Console) -> None:
     """Without the blank lines that the Markdown box has for edges, so that it can be pasted as it is."""
-    with console.capture() as captured:
-        console.print(table)
+    wide = not console.is_terminal and "COLUMNS" not in os.environ  # a pipe gets no row in two parts
+    drawing = Console(width=WHOLE) if wide else console
+    with drawing.capture() as captured:
+        drawing.print(table)
     for line in captured.get().splitlines():
         if line.strip():
             console.out(line.rstrip(), highlight=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections import Counter
 from collections.abc import Sequence
 
 from harness.cli.pages.layout import say, table
@@ -9,9 +11,13 @@ from harness.cli.pages.words import plain
 from harness.cli.render import Page, megabytes
 from harness.inference import Inference
 
+HEADS = ("runtime", "ran on", ">p50", ">ratio", ">first", ">memory", ">error")
+BETWEEN = 3
+"""Characters from one column's cells to those of the next."""
+
 
 def inferences(found: Sequence[Inference], console: Page) -> None:
-    """What ran how fast, where, and whether it was right."""
+    """What ran how fast, where, and whether it was right; below, once for all, what is to be said of it."""
     groups: dict[tuple[str, str, int], list[Inference]] = {}
     for one in found:
         groups.setdefault((one.model.name, one.track, one.threads), []).append(one)
@@ -19,17 +25,27 @@ def inferences(found: Sequence[Inference], console: Page) -> None:
         say(console, f"{plain(model)}, {track}, {threads} thread{'s' * (threads > 1)}", "bold")
         say(console)
         rows = [_row(one) for one in mine]
-        table(console, ("runtime", "ran on", ">p50", ">ratio", ">first", ">memory", ">error"), rows)
-        for one in mine:
-            if one.status != "ok":
-                say(console, plain(f"{_name(one)}: {one.status} in {one.phase}: {one.reason}"), "red")
-            for warning in one.warnings:
-                say(console, plain(f"{_name(one)}: {warning}"), "yellow")
+        table(console, HEADS, _fitted(rows, console.width) if console.is_terminal else rows)
         say(console)
+    notes: Counter[tuple[str, str]] = Counter()
+    for one in found:
+        if one.status != "ok":
+            notes[f"{_name(one)}: {one.status} in {one.phase}: {one.reason}", "red"] += 1
+        notes.update((f"{_name(one)}: {warning}", "yellow") for warning in one.warnings)
+    for (text, style), count in notes.items():
+        say(console, plain(text + (f" ({count} rows)" if count > 1 else "")), style)
 
 
 def _name(one: Inference) -> str:
     return f"{one.runtime} {one.version}".strip() + (" spinning" if one.spinning else "")
+
+
+def _fitted(rows: Sequence[tuple[str, ...]], width: int) -> list[tuple[str, ...]]:
+    """The same with names in several lines, broken at their hyphens, where the figures leave them no more room."""
+    others = list(zip(HEADS, *rows, strict=True))[1:]
+    taken = sum(max(len(cell.removeprefix(">")) for cell in column) + BETWEEN for column in others)
+    room = max(width - taken - BETWEEN - 1, 12)
+    return [(textwrap.fill(name, room, break_long_words=False), *cells) for name, *cells in rows]
 
 
 def _row(one: Inference) -> tuple[str, ...]:

@@ -24,7 +24,10 @@ def heading(console: Console, text: str) -> None:
 
 
 def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Markdown, as everywhere here. A column whose name begins with `>` is aligned to the right."""
+    """Markdown, as everywhere here. A column whose name begins with `>` is aligned to the right.
+
+    On a terminal a cell may have several lines; a pipe gets each row as one.
+    """
     drawn = Table(box=MARKDOWN)
     for name in columns:
         number = name.startswith(">")  # and a number is not to be broken into two lines
@@ -32,7 +35,8 @@ def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]
             Text(name.removeprefix(">")), justify="right" if number else "left", no_wrap=number, overflow="fold"
         )
     for row in rows:
-        drawn.add_row(*(Text(plain(cell)) for cell in row))
+        lines = (cell.split("\n") if console.is_terminal else [cell] for cell in row)
+        drawn.add_row(*(Text("\n".join(map(plain, each))) for each in lines))
     print_table(drawn, console)
 
 
