@@ -96,6 +96,8 @@ class Round(Model):
 
 
 class Figures(Model):
+    installed_bytes: Bytes | None = None
+    """What the runtime's environment holds with all that it needs, each inode once, without bytecode."""
     import_seconds: Seconds | None = None
     """Importing the runtime: median over the rounds."""
     load_seconds: Seconds | None = None

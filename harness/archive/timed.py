@@ -129,26 +129,6 @@ def proven(shown: Inference | None) -> str:
     return "not shown" if shown is None else f"on {shown.device.upper()}"
 
 
-def footprint(one: Inference, records: Iterable[Record]) -> Record | None:
-    """The footprint of what was installed: of the same distribution, version and target the one with most of its
-    wheels, so that extras count; None where none was measured."""
-    wheels = {wheel.name for wheel in one.wheels}
-
-    def rank(record: Record) -> tuple[object, ...]:
-        shared = len(wheels & {wheel.name for wheel in record.wheels})
-        return shared, -len(record.wheels), record.as_of, record.measured_at, record.record_id
-
-    same = [
-        record
-        for record in records
-        if (record.framework, record.version) == (one.distribution, one.version)
-        and (record.python, record.platform) == (one.python, one.platform)
-        and record.status == "ok"
-        and record.figures.installed_bytes is not None
-    ]
-    return max(same, key=rank, default=None)
-
-
 def drawable(mine: Sequence[Inference]) -> list[Inference]:
     """Those whose times may be set beside others': of a wrong answer, or of none, no time counts."""
     return [one for one in mine if one.status == "ok" and one.figures.latency_p50_seconds is not None]

@@ -27,9 +27,9 @@ from harness.inference import TRACKS, Inference, Protocol, Track
 from harness.models import OPSETS
 from harness.packages import environment
 from harness.packages.carried import Carried
-from harness.packages.environment import Shop
+from harness.packages.environment import Prepared, Shop
 from harness.packages.index import cache_folder
-from harness.packages.lock import Lock, LockStore
+from harness.packages.lock import LockStore
 from harness.runtimes import Runtime
 from harness.stages import export, inference
 from harness.stages.inference import Context, Place
@@ -54,7 +54,7 @@ class Bench:
             require_gpu: a runtime for a GPU is skipped where there is none.
         """
 
-        def prepare(one: Runtime, sandbox: Sandbox) -> Lock:
+        def prepare(one: Runtime, sandbox: Sandbox) -> Prepared:
             return environment.prepare(one.requires, self.context.target, self.context.as_of, sandbox, self.shop)
 
         with ExitStack() as stack:

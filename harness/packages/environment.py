@@ -77,8 +77,18 @@ class Installed:
     """The end of the installer's output where it failed."""
 
 
-def prepare(requests: Sequence[Request], target: Target, as_of: datetime, sandbox: Sandbox, shop: Shop) -> Lock:
-    """Have an environment with these in the sandbox, `ROOT/env`; returns its lock, which the store then has.
+@dataclass(frozen=True)
+class Prepared:
+    """An environment in a sandbox."""
+
+    lock: Lock
+    """What is in it; the store has it."""
+    installed_bytes: int
+    """What the installation added, each inode once, without bytecode: as in a record of a footprint."""
+
+
+def prepare(requests: Sequence[Request], target: Target, as_of: datetime, sandbox: Sandbox, shop: Shop) -> Prepared:
+    """Have an environment with these in the sandbox, `ROOT/env`.
 
     A lock that there is already is used again, unless another wheel is carried by now under the same name.
 
@@ -93,8 +103,7 @@ def prepare(requests: Sequence[Request], target: Target, as_of: datetime, sandbo
     if found is None or not _has_answers(found, requests, target, shop.carried):
         found = lock(requests, target, as_of, shop)
         shop.locks.add(asked, found)
-    install(found, target, sandbox, shop)
-    return found
+    return Prepared(found, install(found, target, sandbox, shop))
 
 
 def ask(requests: Sequence[Request], target: Target, as_of: datetime, shop: Shop) -> Together:
@@ -135,8 +144,11 @@ def lock(requests: Sequence[Request], target: Target, as_of: datetime, shop: Sho
     return Lock(tuple(sorted(_locked(file, exact, shop) for file in files)), uv.describe("uv"))
 
 
-def install(lock: Lock, target: Target, sandbox: Sandbox, shop: Shop) -> Installed:
-    """Install exactly this into the sandbox, and compile it, as every installation that is used for long is.
+def install(lock: Lock, target: Target, sandbox: Sandbox, shop: Shop) -> int:
+    """Install exactly this into the sandbox, weigh it, and compile it, as every installation that is used for long is.
+
+    Returns:
+        bytes of what was installed, without bytecode.
 
     Raises:
         MeasurementError: a wheel is not what its hash says, is malformed, or cannot be installed.
@@ -157,10 +169,11 @@ def install(lock: Lock, target: Target, sandbox: Sandbox, shop: Shop) -> Install
                 sandbox.withdraw(name)
     if installed.failure:
         raise MeasurementError(f"uv could not install the lock: {installed.failure.strip().splitlines()[-1]}")
+    weighed = probe(sandbox, "ledger", ["--root", sandbox.root], limits=shop.limits)
     compiled = probe(sandbox, "bytecode", ["--root", sandbox.root], limits=shop.limits, writable=True)
     if compiled["failure"]:
         raise MeasurementError(f"compileall failed: {compiled['failure'].strip().splitlines()[-1]}")
-    return installed
+    return int(weighed["total"]["bytes"])
 
 
 def install_wheels(

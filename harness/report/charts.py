@@ -103,7 +103,7 @@ def plans(
     histories = releases.leading(forecasts, records)
     yield from filter(None, (forecast.plan(one, records) for one in histories))
     yield from filter(None, [forecast_all.plan(histories)])
-    yield from _timed(inferences, records)
+    yield from _timed(inferences)
 
 
 def _measured(records: Sequence[Record]) -> Iterator[Plan]:
@@ -126,7 +126,7 @@ def _measured(records: Sequence[Record]) -> Iterator[Plan]:
         yield sizes.plan(lesson, name="tutorial", title=f"The tutorial's frameworks as of {words.day(TUTORIAL_AS_OF)}")
 
 
-def _timed(inferences: Sequence[Inference], records: Sequence[Record]) -> Iterator[Plan]:
+def _timed(inferences: Sequence[Inference]) -> Iterator[Plan]:
     """Five charts for each machine, track and number of threads: these are never mixed."""
     known = {one.record_id: one for one in inferences}
     for field in timed.fields(inferences):
@@ -137,7 +137,7 @@ def _timed(inferences: Sequence[Inference], records: Sequence[Record]) -> Iterat
                 ratio.plan(field, known),
                 first_answer.plan(field),
                 peak_memory.plan(field),
-                size_latency.plan(field, records),
+                size_latency.plan(field, known),
             ),
         )
 

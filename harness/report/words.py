@@ -128,17 +128,18 @@ def caption(records: Sequence[Record]) -> str:
 
 def inference_caption(inferences: Sequence[Inference]) -> str:
     """When, where and how models were timed."""
-    protocols = [
-        f"{one.protocol.rounds} rounds, in each a fresh process of every runtime, by turns; at least "
-        f"{one.protocol.warmup_runs:,} runs and {one.protocol.warmup_seconds:g} s of warm-up, then at least "
-        f"{one.protocol.runs:,} runs and {one.protocol.seconds:g} s"
-        for one in inferences
-    ]
+    protocols = [one.protocol for one in inferences]
+
+    def least(name: str, unit: str = "") -> str:
+        return " or ".join(f"{value:,g}{unit}" for value in sorted({getattr(one, name) for one in protocols}))
+
     gpus = [one.gpu["name"] for one in inferences if "name" in one.gpu]
     return (
         f"{_where(inferences)}; {_listed([one.platform for one in inferences], 'platforms')}"
         f"{'; ' + _listed(gpus, 'GPUs') if gpus else ''}. "
-        f"{_listed(protocols, 'protocols')}. From host memory to host memory."
+        f"{least('rounds')} rounds, in each a fresh process of every runtime, by turns; at least "
+        f"{least('warmup_runs')} runs and {least('warmup_seconds', ' s')} of warm-up, then at least {least('runs')} "
+        f"runs and {least('seconds', ' s')}. From host memory to host memory."
     )
 
 

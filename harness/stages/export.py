@@ -244,7 +244,7 @@ def _exporter(kit: Kit, shop: Shop, target: Target, limits: Limits | None) -> It
     right = pins(kit)
     with shop.engine.open(target) as sandbox:
         shop.progress.phase("install", f"the {kit}")
-        lock = environment.prepare(tuple(right), target, as_of(kit), sandbox, shop)
+        lock = environment.prepare(tuple(right), target, as_of(kit), sandbox, shop).lock
         for wheel in lock.wheels:
             hashes = right.get(parse_request(f"{wheel.name}=={wheel.version}"))
             if hashes and wheel.sha256 not in hashes:

@@ -19,6 +19,7 @@ from harness.engines.sandbox import Engine, Limits, Sandbox, probe
 from harness.errors import HarnessError, MeasurementError, SkippedError, Status, UnsupportedError
 from harness.inference import Figures, Inference, ModelFacts, Protocol, Round, Track, figures_of
 from harness.job import Target, compact_instant
+from harness.packages.environment import Prepared
 from harness.packages.lock import Lock
 from harness.progress import Progress
 from harness.record import LockedWheel
@@ -61,6 +62,7 @@ class Place:
     runtime: Runtime
     lock: Lock | None = None
     sandbox: Sandbox | None = None
+    installed_bytes: int | None = None
     failure: MeasurementError | None = None
     phase: str = ""
 
@@ -240,6 +242,7 @@ def _record(
         figures["max_abs_error"] = max(error for error, _ in draft.errors)
         figures["max_rel_error"] = max(error for _, error in draft.errors)
     figures |= {name: told.get(name) for name in ("nodes", "nodes_on_provider")}
+    figures["installed_bytes"] = place.installed_bytes
     absent = {name: _why_absent(name, draft) for name in Figures.model_fields if figures.get(name) is None}
     facts = asdict(engine_of(cell.runtime, context).facts(context.target))
     facts.pop("absent")
@@ -306,7 +309,7 @@ def open_places(
     runtimes: Sequence[Runtime],
     stack: ExitStack,
     context: Context,
-    prepare: Callable[[Runtime, Sandbox], Lock],
+    prepare: Callable[[Runtime, Sandbox], Prepared],
     *,
     require_gpu: bool = True,
 ) -> dict[str, Place]:
@@ -314,7 +317,7 @@ def open_places(
 
     Args:
         stack: closes the sandboxes.
-        prepare: locks and installs one runtime into an open sandbox, and returns its lock.
+        prepare: locks and installs one runtime into an open sandbox.
         require_gpu: a runtime for a GPU is skipped where there is none.
     """
     found = {}
@@ -326,7 +329,8 @@ def open_places(
             phase = "install"
             context.progress.phase("install", runtime.name)
             sandbox = stack.enter_context(engine_of(runtime, context).open(context.target))
-            found[runtime.name] = Place(runtime, prepare(runtime, sandbox), sandbox)
+            prepared = prepare(runtime, sandbox)
+            found[runtime.name] = Place(runtime, prepared.lock, sandbox, prepared.installed_bytes)
         except MeasurementError as error:
             found[runtime.name] = Place(runtime, failure=error, phase=phase)
         except HarnessError as error:

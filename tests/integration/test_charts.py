@@ -475,31 +475,14 @@ TIMED_CASES: dict[str, Callable[[], Sequence[Inference]]] = {
 }
 
 
-def sized_records(inferences: Sequence[Inference]) -> list[Record]:
-    """A footprint of everything that was timed."""
-    sizes = {(one.distribution, one.version): 10**8 * (1 + n % 4) for n, one in enumerate(inferences)}
-    return [
-        like(
-            ok()[0],
-            framework=name,
-            version=version,
-            record_id=f"{name}-{version}",
-            figures=ok()[0].figures.model_dump() | {"installed_bytes": size},
-        )
-        for (name, version), size in sizes.items()
-        if name != "onnxruntime"
-    ]
-
-
-def timed_plans(inferences: Sequence[Inference], records: Sequence[Record] = ()) -> dict[str, Plan]:
-    plans = charts.plans(records, (), inferences)
-    return {plan.chart.name: plan for plan in plans if plan.chart.name.startswith(charts.INFERENCE_KINDS)}
+def timed_plans(inferences: Sequence[Inference]) -> dict[str, Plan]:
+    return {plan.chart.name: plan for plan in charts.plans((), (), inferences)}
 
 
 @pytest.mark.parametrize("case", TIMED_CASES)
 def test_charts_of_timings_can_be_read_and_every_record_drawn_has_one_mark(case: str) -> None:
     inferences = TIMED_CASES[case]()
-    plans = timed_plans(inferences, sized_records(inferences))
+    plans = timed_plans(inferences)
     assert plans
     shown = [picture(plan) for plan in plans.values()]
     test_no_text_covers_another_or_leaves_the_sheet(shown)
@@ -511,7 +494,7 @@ def test_charts_of_timings_can_be_read_and_every_record_drawn_has_one_mark(case:
 
 
 def test_tracks_and_threads_have_charts_of_their_own() -> None:
-    plans = timed_plans(TIMED_CASES["tracks and threads"](), real())
+    plans = timed_plans(TIMED_CASES["tracks and threads"]())
     assert len(plans) == 5 * 4
     for kind in charts.INFERENCE_KINDS:
         for track in ("strict-f32", "vendor-default"):
@@ -522,7 +505,7 @@ def test_tracks_and_threads_have_charts_of_their_own() -> None:
 
 def test_what_did_not_compute_in_f32_says_so_in_each_of_its_charts() -> None:
     made = timings(track="vendor-default")
-    plans = timed_plans(made, sized_records(made))
+    plans = timed_plans(made)
     assert len(plans) == 5
     for plan in plans.values():
         shown = picture(plan)
@@ -550,12 +533,25 @@ def test_an_anchor_has_no_ratio_to_itself_and_a_ratio_needs_its_anchor() -> None
     assert not any(name.startswith("ratio") for name in timed_plans([inference()]))
 
 
-def test_a_size_is_that_of_the_footprint_of_the_same_version_or_told_to_be_missing() -> None:
+def test_a_size_is_that_of_the_same_lock_or_told_to_be_missing() -> None:
     made = timings()
-    plan = timed_plans(made, sized_records(made))["size-latency-strict-f32-t1"]
-    assert {one.runtime for one in plan.inferences} == {"openvino", "torch"}
-    assert "onnxruntime 1.32.0, all models: no footprint of onnxruntime 1.32.0 was measured" in picture(plan).said
-    assert not any(name.startswith("size") for name in timed_plans(made, sized_records(timings(version="9"))))
+    unweighed = [weighing(one, None) for one in made]
+    lock = next(one.lock_sha256 for one in made if one.runtime == "openvino")
+    one_of_them = [weighing(one, 7 * 10**8) if one.lock_sha256 == lock else one for one in unweighed]
+    plan = timed_plans(one_of_them)["size-latency-strict-f32-t1"]
+    assert {one.runtime for one in plan.inferences} == {"openvino"}
+    assert "openvino 1.32.0: 700 MB installed" in plan.chart.alt
+    assert "onnxruntime 1.32.0, all models: the environment of onnxruntime 1.32.0 was not weighed" in picture(plan).said
+    earlier = weighing(one_of_them[0].model_copy(update={"record_id": "earlier", "track": "vendor-default"}), 5 * 10**8)
+    assert (
+        "onnxruntime 1.32.0: 500 MB installed"
+        in timed_plans([*unweighed, earlier])["size-latency-strict-f32-t1"].chart.alt
+    )
+    assert not any(name.startswith("size") for name in timed_plans(unweighed))
+
+
+def weighing(one: Inference, size: int | None) -> Inference:
+    return one.model_copy(update={"figures": one.figures.model_copy(update={"installed_bytes": size})})
 
 
 def test_machines_stand_apart_and_the_one_with_most_records_has_the_plain_names() -> None:
@@ -587,12 +583,10 @@ def test_timings_alone_are_drawn_and_give_the_same_bytes(tmp_path: Path) -> None
     (shelf.folder / "mobilenet_v2" / "torn.json").write_text("{")
     done = program("charts", "--results", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith(": 4 charts of 0 records, 8 inference records\n")
+    assert done.stdout.endswith(": 5 charts of 0 records, 8 inference records\n")
     assert "left out, no valid inference record: torn.json" in done.stderr
     before = {path.name: path.read_bytes() for path in (tmp_path / "charts").iterdir()}
-    assert {name.rpartition("-")[0] for name in before} == {
-        f"{kind}-strict-f32-t1" for kind in ("latency", "ratio", "first-answer", "peak-memory")
-    }
+    assert {name.rpartition("-")[0] for name in before} == {f"{kind}-strict-f32-t1" for kind in charts.INFERENCE_KINDS}
     charts.write_all([], tmp_path / "charts", inferences=list(reversed(timings())))
     assert {path.name: path.read_bytes() for path in (tmp_path / "charts").iterdir()} == before
     charts.write_all([], tmp_path / "charts")

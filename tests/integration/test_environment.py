@@ -67,7 +67,9 @@ def carried(shop: Shop, folder: Path, *wheels: Path, offline: bool = False) -> S
 
 
 def prepared(shop: Shop, target: Target, sandbox: Sandbox, *requests: str) -> Lock:
-    return environment.prepare([parse_request(one) for one in requests], target, AS_OF, sandbox, shop)
+    found = environment.prepare([parse_request(one) for one in requests], target, AS_OF, sandbox, shop)
+    assert found.installed_bytes > 0
+    return found.lock
 
 
 def locked(shop: Shop, *requests: str) -> dict[str, str]:

@@ -57,6 +57,7 @@ def test_a_model_is_timed_and_every_row_says_where_it_ran(bench: Program, engine
         assert (anchor["status"], anchor["ep_actual"], anchor["precision"]) == ("ok", "CPUExecutionProvider", "f32")
         assert float(anchor["ratio_to_anchor"]) == 1 and float(anchor["latency_p50_seconds"]) > 0
         assert float(anchor["max_rel_error"]) < 1e-5 and int(anchor["runs"]) >= 10
+        assert 100e6 < int(anchor["installed_bytes"]) < 200e6  # the footprint of onnxruntime 1.32.0 is 135 MB
         spinning = by_runtime["onnxruntime", "true", track]
         assert spinning["status"] == "ok" and float(spinning["ratio_to_anchor"]) > 0
         gpu = by_runtime["onnxruntime-gpu", "false", track]

@@ -72,6 +72,7 @@ def inference(taken: Sequence[Round] | None = None, *, anchor: Inference | None 
     figures = figures_of(mine, anchor.rounds if anchor else mine)
     if mine:
         figures |= {"max_abs_error": 2e-6, "max_rel_error": 7e-7, "nodes": 67, "nodes_on_provider": 67}
+        figures |= {"installed_bytes": 10**8 * (1 + len(runtime) % 4)}
     fields: dict[str, Any] = {
         "record_id": record_id,
         "measured_at": WHEN,
@@ -93,6 +94,7 @@ def inference(taken: Sequence[Round] | None = None, *, anchor: Inference | None 
         "figures": Figures(**figures),
         "protocol": PROTOCOL,
         "rounds": tuple(mine),
+        "lock_sha256": f"{Random(f'{runtime} {version}').getrandbits(256):064x}",
         "wheels": (LockedWheel(name=runtime, version=version, bytes=17_000_000),),
         "environment": ENVIRONMENT,
     }

@@ -16,9 +16,10 @@ from types import ModuleType
 import pytest
 
 from harness import forecast, inference, record
-from harness.archive import select
-from harness.archive.store import Store
+from harness.archive import select, timed
+from harness.archive.store import Inferences, Store
 from harness.cli import render
+from harness.report import words
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TUTORIAL = datetime(2024, 4, 26, tzinfo=UTC)
@@ -231,4 +232,23 @@ def test_readme_tables_are_the_records(which: str) -> None:
         expected.append(
             (f"{one.framework} {one.version}{python}", *map(render.megabytes, sizes), *map(render.seconds, times))
         )
+    assert shown == expected
+
+
+def test_readme_latencies_are_the_records() -> None:
+    """The anchor's milliseconds and everybody's ratio to it, of one thread in f32."""
+    found = list(Inferences(REPOSITORY / "results").all(lambda path, why: pytest.fail(f"{path}: {why}")))
+    (field,) = [one for one in timed.fields(found) if one.main and (one.track, one.threads) == ("strict-f32", 1)]
+    block = re.search(r"<!-- results table: latency -->\n((?:\|.*\n)+)", (REPOSITORY / "README.md").read_text())
+    assert block, "README.md has no table latency"
+    head, _, *shown = ([cell.strip() for cell in line.strip("|\n").split("|")] for line in block[1].splitlines())
+    expected = []
+    for mine in field.models:
+        by_runtime = {one.runtime: one for one in mine if not one.spinning}
+        cells = [words.milliseconds(by_runtime[head[1]].figures.latency_p50_seconds or 0)]
+        for name in head[2:]:
+            one = by_runtime.get(name)
+            ratio = None if one is None else one.figures.ratio_to_anchor
+            cells.append("-" if one is None else one.status if ratio is None else f"x {ratio:.2f}")
+        expected.append([mine[0].model.name, *cells])
     assert shown == expected

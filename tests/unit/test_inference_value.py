@@ -254,15 +254,3 @@ def test_a_build_for_a_gpu_is_shown_by_a_gpu_only() -> None:
     assert timed.proof(built, [inference(**RAN), skipped]) is None
     proven = inference(**RAN, **CUDA, record_id="proven")
     assert timed.proof(built, [inference(**RAN), skipped, proven]) == proven
-
-
-def test_a_footprint_is_that_of_the_same_version_with_most_of_its_wheels() -> None:
-    from harness.record import Figures, LockedWheel
-
-    one = inference(wheels=tuple(LockedWheel(name=name, version="1", bytes=1) for name in ("onnxruntime", "cuda")))
-    same = {"framework": "onnxruntime", "version": "1.32.0", "python": "3.11", "platform": "linux_x86_64"}
-    bare = record(**same, record_id="bare", wheels=one.wheels[:1], figures=Figures(installed_bytes=1))
-    extra = record(**same, record_id="extra", wheels=one.wheels, figures=Figures(installed_bytes=2))
-    assert timed.footprint(one, [extra, bare]) == extra
-    assert timed.footprint(one, [record(**same | {"version": "1.31.0"}, figures=Figures(installed_bytes=1))]) is None
-    assert timed.footprint(one, [record(**same, figures=Figures())]) is None

@@ -55,6 +55,8 @@ SETTINGS: Any = {
 }
 MANIFOLD = 1e4
 """From a log scale's start to its end; beyond, only powers of ten have room."""
+FEWEST = 3
+"""Ticks of a log scale, if it can have as many."""
 DAY_SECONDS = 86_400
 MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240)
 """From one mark of a scale of time to the next."""
@@ -253,10 +255,19 @@ def _ticks(axis: Axis, scale: Scale) -> None:
         return
     if scale == "log":
         low, high = axis.get_view_interval()
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < MANIFOLD else (1,)))
+        axis.set_major_locator(LogLocator(subs=_parts(low, high) if high / low < MANIFOLD else (1,)))
     else:
         axis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+
+
+def _parts(low: float, high: float) -> Sequence[float]:
+    """Multiples of powers of ten, so many that some lie within a narrow range."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for parts in ((1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        if sum(low <= part * 10.0**power <= high for part in parts for power in powers) >= FEWEST:
+            break
+    return parts
 
 
 def day(instant: datetime) -> float:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from harness.archive.timed import Field, footprint
+from harness.archive.timed import Field
 from harness.inference import Inference
-from harness.record import Record
 from harness.report import words
 from harness.report.drawing import panels
 from harness.report.drawing.labels import place
@@ -21,22 +20,21 @@ ROOM = {"left": 1.8, "right": 2.2, "below": 1.7, "above": 1.7}
 LONGEST = 0.4
 """Of the sheet; longer labels are cut."""
 Sizes = dict[str, int]
-"""record_id -> installed bytes of the footprint of the same installation."""
+"""record_id -> installed bytes of its environment."""
 Plots = list[tuple[Edges, Sequence[Inference]]]
 """From where to where on the sheet, and what it shows."""
 
 
-def plan(field: Field, records: Sequence[Record]) -> Plan | None:
-    """A point a runtime whose footprint was measured; None where there is none.
+def plan(field: Field, known: Mapping[str, Inference]) -> Plan | None:
+    """A point a runtime whose environment was weighed; None where there is none.
 
     Args:
-        records: footprints; that of the same distribution, version and target tells the size.
+        known: all records by their ids; one with the same lock tells the size too.
     """
-    sizes: Sizes = {}
-    for one in field.inferences:
-        known = footprint(one, records)
-        if known is not None and known.figures.installed_bytes:
-            sizes[one.record_id] = known.figures.installed_bytes
+    by_lock = {one.lock_sha256: one.figures.installed_bytes for one in known.values() if one.figures.installed_bytes}
+    sizes: Sizes = {
+        one.record_id: size for one in field.inferences if (size := by_lock.get(one.lock_sha256)) is not None
+    }
     shown = panels.drawn(field, lambda one: one.record_id in sizes)
     if not shown:
         return None
@@ -66,7 +64,7 @@ def plan(field: Field, records: Sequence[Record]) -> Plan | None:
 
 
 def _why(one: Inference) -> str:
-    return f"no footprint of {one.distribution} {one.version} was measured"
+    return f"the environment of {one.distribution} {one.version} was not weighed"
 
 
 def _plot(sheet: Sheet, down: Edges, mine: Sequence[Inference], sizes: Sizes) -> None:
