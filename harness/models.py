@@ -82,6 +82,8 @@ class Manifest(_Value):
     nodes: Count
     operators: dict[str, int]
     """How many nodes of each, those inside of others included."""
+    other_types: tuple[str, ...]
+    """Formats other than f32 in its weights, and operators that make some: what its reference was computed in too."""
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     inputs_sha256: str
@@ -171,10 +173,11 @@ def parse_names(texts: Sequence[str], known: Mapping[str, ZooModel], *, own: Col
     """
     for place, text in enumerate(texts):
         if text not in known and text not in own:
-            near = difflib.get_close_matches(text, known, n=1)
+            there = [*known, *own]
+            near = difflib.get_close_matches(text, there, n=1)
             raise InputError(
                 f"there is no model {text[:80]!a}",
-                tip=f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}",
+                tip=f"did you mean {near[0]}?" if near else f"there are: {', '.join(there)}",
             )
         if text in texts[:place]:
             raise InputError(f"the model {text} is named twice")
@@ -208,14 +211,19 @@ def is_name(text: str) -> bool:
     return len(text) <= 80 and re.match(_NAME, text, re.ASCII) is not None and not text.endswith("\n")
 
 
+def own_name(text: str) -> str:
+    """What a user's own model is called, whose file has this name; the text itself where nothing is left of it."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower().removesuffix(".onnx")).strip("_")[:80].strip("_") or text
+
+
 def name_of(path: Path, known: Mapping[str, ZooModel]) -> str:
     """What a user's own model is called: its file's name, in small letters, digits and underscores.
 
     Raises:
         InputError: nothing is left of it, or a model of the zoo has that name.
     """
-    name = re.sub(r"[^a-z0-9]+", "_", path.name.lower().removesuffix(".onnx")).strip("_")[:80].strip("_")
-    if not name:
+    name = own_name(path.name)
+    if not is_name(name):
         raise InputError(f"{path.name!a} has no letters to name the model by", tip="rename the file")
     if name in known:
         raise InputError(f"{name} is a model of the zoo", tip="rename the file")

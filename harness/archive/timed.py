@@ -114,11 +114,12 @@ def first_answer(one: Inference) -> float | None:
 def proof(record: Record, inferences: Iterable[Inference]) -> Inference | None:
     """What shows that an installation runs a model: the newest that is ok of the same distribution, version and target.
 
-    A distribution that was asked to run on a GPU, well or not, is a build for one: running on the CPU does not show
-    that it does what it is installed for.
+    What is installed for a GPU is shown on one only: running on the CPU does not show that it does what it is for.
+    Such is an installation with NVIDIA's libraries, and a distribution that was asked to run on a GPU, well or not.
     """
     own = [one for one in inferences if one.distribution == record.framework]
-    device = "gpu" if any(one.device == "gpu" for one in own) else "cpu"
+    for_gpu = any(wheel.name.startswith("nvidia-") for wheel in record.wheels)
+    device = "gpu" if for_gpu or any(one.device == "gpu" for one in own) else "cpu"
     built = (record.version, record.python, record.platform)
     ran = [one for one in own if one.status == "ok" and one.device == device]
     return max((one for one in ran if (one.version, one.python, one.platform) == built), key=_when, default=None)

@@ -87,7 +87,17 @@ def described(model):
         "parameters": sum(math.prod(one.dims) for graph in graphs_of(model.graph) for one in graph.initializer),
         "nodes": sum(operators.values()),
         "operators": dict(sorted(operators.items())),
+        "other_types": other_types(model, operators),
     }
+
+
+def other_types(model, operators):
+    """In which other formats than f32 it computes, as far as its weights and its operators tell: its reference too."""
+    from onnx import TensorProto
+
+    kinds = {TensorProto.DataType.Name(one.data_type).lower() for one in tensors_of(model) if len(one.dims) > 1}
+    found = kinds - {"float", "bool", "string", "int64", "int32"}  # what shapes and places are told in
+    return sorted(found | {name for name in operators if "quantize" in name.lower() or name.endswith("Integer")})
 
 
 def opset_of(model):

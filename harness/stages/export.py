@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,14 +88,15 @@ def ensure(
 
 
 def check_names(names: Sequence[str], cache: Path) -> tuple[str, ...]:
-    """Names of models as they are meant, before anything starts.
+    """Names of models as they are meant, before anything starts; `my-net.onnx` is the user's own `my_net`.
 
     Raises:
         InputError: there is no such model, or it is named twice.
     """
     known, shelf = models.load(), Shelf(cache)
-    own = [name for name in names if name not in known and shelf.own(name) is not None]
-    return models.parse_names(names, known, own=own)
+    own = shelf.own_names(known)
+    meant = [spelled if (spelled := models.own_name(name)) in own else name for name in names]
+    return models.parse_names(meant, known, own=own)
 
 
 def take_in(
@@ -299,6 +300,11 @@ class Shelf:
             name,
             lambda one: (one.source, one.requested_opset, one.seed, one.recipe_sha256) == ("zoo", opset, seed, made_by),
         )
+
+    def own_names(self, known: Collection[str]) -> list[str]:
+        """Of the user's own models."""
+        found = {path.parent.name.rpartition("-opset")[0] for path in self.folder.glob("*-opset*/manifest.json")}
+        return [name for name in sorted(found.difference(known)) if self.own(name) is not None]
 
     def own(self, name: str) -> ModelFiles | None:
         """The user's own model that was taken in last under this name."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import host
-from harness.engines.sandbox import Engine, Limits, Sandbox, probe
-from harness.errors import HarnessError, MeasurementError, SkippedError, Status, UnsupportedError
+from harness.engines.sandbox import Engine, EngineFacts, Limits, Sandbox, probe
+from harness.errors import EngineLostError, HarnessError, MeasurementError, SkippedError, Status, UnsupportedError
 from harness.inference import Figures, Inference, ModelFacts, Protocol, Round, Track, figures_of
 from harness.job import Target, compact_instant
 from harness.packages.environment import Prepared
@@ -24,6 +24,9 @@ from harness.packages.lock import Lock
 from harness.progress import Progress
 from harness.record import LockedWheel
 from harness.runtimes import Runtime
+
+NOISY = 0.1
+"""Variation of the rounds' medians from which on a record warns: twice what fresh processes on a quiet machine show."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Place:
     lock: Lock | None = None
     sandbox: Sandbox | None = None
     installed_bytes: int | None = None
+    facts: EngineFacts | None = None
+    """Of the engine that has the sandbox; None where it could not be asked."""
     failure: MeasurementError | None = None
     phase: str = ""
 
@@ -177,8 +182,8 @@ def _run(draft: _Draft, number: int, place: int, at: Place, settings: Settings) 
     )
     try:
         found = probe(at.sandbox, "infer", arguments, limits=limits)
-    except MeasurementError as error:
-        draft.end("run", error)
+    except (HarnessError, OSError) as error:
+        draft.end("engine" if isinstance(error, EngineLostError) else "run", as_measurement(error))
         return
     draft.told = found
     draft.warnings += [one for one in found["warnings"] if one not in draft.warnings]
@@ -243,10 +248,10 @@ def _record(
         figures["max_rel_error"] = max(error for _, error in draft.errors)
     figures |= {name: told.get(name) for name in ("nodes", "nodes_on_provider")}
     figures["installed_bytes"] = place.installed_bytes
+    if (spread := figures.get("latency_cv") or 0.0) > NOISY:
+        draft.warnings.append(f"noisy: the medians of its rounds vary by {spread:.0%}")
     absent = {name: _why_absent(name, draft) for name in Figures.model_fields if figures.get(name) is None}
-    facts = asdict(engine_of(cell.runtime, context).facts(context.target))
-    facts.pop("absent")
-    environment = host.environment() | facts | {"memory_limit_bytes": settings.limits.memory_bytes}
+    environment = host.environment() | facts_of(place) | {"memory_limit_bytes": settings.limits.memory_bytes}
     environment["python"] = environment.get("python") or context.target.python_version
     environment["resolver"] = place.lock.resolver if place.lock else None
     return Inference(
@@ -322,17 +327,30 @@ def open_places(
     """
     found = {}
     for runtime in runtimes:
-        phase = "engine"
+        phase, facts = "engine", None
         try:
+            facts = engine_of(runtime, context).facts(context.target)
             if require_gpu and runtime.device == "gpu" and not context.engine.has_gpu():
                 raise SkippedError("no GPU: no NVIDIA runtime answers here")
             phase = "install"
             context.progress.phase("install", runtime.name)
             sandbox = stack.enter_context(engine_of(runtime, context).open(context.target))
             prepared = prepare(runtime, sandbox)
-            found[runtime.name] = Place(runtime, prepared.lock, sandbox, prepared.installed_bytes)
-        except MeasurementError as error:
-            found[runtime.name] = Place(runtime, failure=error, phase=phase)
-        except HarnessError as error:
-            found[runtime.name] = Place(runtime, failure=MeasurementError(error.message), phase=phase)
+            found[runtime.name] = Place(runtime, prepared.lock, sandbox, prepared.installed_bytes, facts)
+        except (HarnessError, OSError) as error:
+            found[runtime.name] = Place(runtime, facts=facts, failure=as_measurement(error), phase=phase)
     return found
+
+
+def facts_of(place: Place) -> dict[str, Any]:
+    """What a record tells of the engine."""
+    return {name: value for name, value in asdict(place.facts or EngineFacts()).items() if name != "absent"}
+
+
+def as_measurement(error: HarnessError | OSError) -> MeasurementError:
+    """Whatever ends one measurement, as what its row tells: the others go on."""
+    if isinstance(error, MeasurementError):
+        return error
+    return MeasurementError(
+        error.message if isinstance(error, HarnessError) else f"{type(error).__name__}: {error.strerror or error}"
+    )

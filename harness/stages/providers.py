@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from harness import host
 from harness.engines.sandbox import Limits, probe
-from harness.errors import MeasurementError
+from harness.errors import HarnessError, MeasurementError
 from harness.job import compact_instant
 from harness.providers import ProviderLine, ProviderReport, lines_of
-from harness.stages.inference import Context, Place, engine_of, version_of
+from harness.stages.inference import Context, Place, as_measurement, facts_of, version_of
 
 
 def ask(places: Mapping[str, Place], context: Context, limits: Limits) -> Iterator[ProviderReport]:
@@ -40,10 +40,9 @@ def _report(place: Place, context: Context, limits: Limits) -> ProviderReport:
             raise MeasurementError(f"{failure['kind']} in {failure['phase']}: {failure['detail']}")
         lines = lines_of(found)
         gpu, warnings = dict(found.get("gpu") or {}), tuple(found.get("warnings") or ())
-    except MeasurementError as error:
+    except (HarnessError, OSError) as raised:
+        error = as_measurement(raised)
         lines = (ProviderLine(provider=runtime.provider, reason=f"{error.status}: {error.reason}"),)
-    facts = asdict(engine_of(runtime, context).facts(context.target))
-    facts.pop("absent")
     lock = place.lock
     return ProviderReport(
         record_id="-".join(
@@ -69,5 +68,5 @@ def _report(place: Place, context: Context, limits: Limits) -> ProviderReport:
         warnings=warnings,
         lock_sha256=lock.sha256 if lock else None,
         gpu=gpu,
-        environment={**host.environment(), **facts, "resolver": lock.resolver if lock else None},
+        environment={**host.environment(), **facts_of(place), "resolver": lock.resolver if lock else None},
     )

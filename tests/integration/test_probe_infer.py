@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.probes import FOLDER
 from tests.support.adapters import Probes
 from tests.support.nets import write_net
 
 pytestmark = pytest.mark.integration
 
 CPU = "CPUExecutionProvider"
+ADAPTERS = sorted(path.stem for path in (FOLDER / "adapters").glob("*.py"))
 
 
 @pytest.fixture(scope="session")
@@ -307,6 +312,41 @@ def test_nodes_elsewhere_fail_the_strict_track_and_are_told_in_the_other(stubs: 
     assert failure(strict)[1:] == ("provider", "3 of 4 nodes ran on stub: cpu 1") and strict["run_seconds"] == []
 
 
+@pytest.mark.parametrize("track", ["strict-f32", "vendor-default"])
+def test_what_ran_mostly_elsewhere_is_not_timed_under_this_name(stubs: Probes, model: Path, track: str) -> None:
+    stubs.stub(
+        "def where(session):\n"
+        "    return {'ep_actual': 'cpu', 'nodes': 4, 'nodes_on_provider': 1, 'assignment': {'stub': 1, 'cpu': 3}}\n"
+    )
+    found = stubs.infer(model, track=track)
+    phase, kind, detail = failure(found)
+    assert (phase, kind) == ("first run", "provider") and "cpu 3" in detail and found["run_seconds"] == []
+
+
+def test_a_model_that_is_not_all_in_f32_is_not_said_to_be(stubs: Probes, model: Path, tmp_path: Path) -> None:
+    """Its reference was computed in the same formats: to agree with that shows nothing of f32."""
+    other = tmp_path / "quantized"
+    shutil.copytree(model, other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    (other / "manifest.json").write_text(json.dumps(manifest | {"other_types": ["int8", "DequantizeLinear"]}))
+    found = stubs.infer(other)
+    assert found["failure"] is None and found["max_rel_error"] == 0 and found["precision"] == "unknown"
+    assert found["warnings"] == ["precision unknown: the model itself has int8, DequantizeLinear"]
+    assert stubs.infer(model)["precision"] == "f32"
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_no_adapter_imports_what_its_runtime_would(stubs: Probes, adapter: str) -> None:
+    code = (
+        "import sys; before = set(sys.modules); sys.path.append(sys.argv[1]); import worker\n"
+        "__import__('adapters.' + sys.argv[2]); print(*sorted(set(sys.modules) - before))"
+    )
+    command = [sys.executable, "-I", "-B", "-c", code, str(stubs.folder), adapter]
+    loaded = set(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+    own = {"worker", "refused", "gc", "adapters"}
+    assert {name for name in loaded if name not in own and not name.startswith("adapters.")} == set()
+
+
 ROUNDING = """
 import json
 
@@ -402,6 +442,23 @@ def test_a_provider_that_crashes_does_not_hide_the_others(stubs: Probes) -> None
         {"provider": "stub", "created": False, "ran_nodes": None, "reason": "crash SIGSEGV"},
         {"provider": "other", "created": True, "ran_nodes": 2, "reason": ""},
     ]
+
+
+def test_a_provider_that_hangs_costs_its_own_share_of_the_time(stubs: Probes) -> None:
+    stubs.stub(
+        "def load(folder, threads, track, provider, *_):\n    if provider == 'stub':\n        __import__('time').sleep(600)\n"
+        "    return folder\n"
+        "def run(session, inputs):\n    return {}\n"
+        "def where(session):\n"
+        "    return {'ep_actual': 'other', 'nodes': 2, 'nodes_on_provider': 2, 'assignment': {'other': 2}}\n"
+    )
+    began = time.monotonic()
+    found = stubs.run("providers", "--adapter", "stub", "--timeout", "10")
+    assert time.monotonic() - began < 10
+    hung, other = found["tried"]
+    assert (hung["provider"], hung["created"], hung["ran_nodes"]) == ("stub", False, None)
+    assert hung["reason"] == "timeout: it was still running at the time limit"
+    assert other == {"provider": "other", "created": True, "ran_nodes": 2, "reason": ""}
 
 
 def test_a_runtime_that_cannot_be_imported_offers_nothing(stubs: Probes) -> None:

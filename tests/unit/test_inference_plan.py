@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -16,14 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import runtimes as catalog
-from harness.engines.sandbox import EngineFacts, Limits, Network, Outcome
-from harness.errors import InputError, UnsupportedError
+from harness.engines.sandbox import EngineFacts, Limits, Network, Outcome, Sandbox
+from harness.errors import EngineLostError, InputError, UnsupportedError
 from harness.inference import Inference, ModelFacts, Protocol, Round, Tensor, figures_of, parse_inference, quantile
 from harness.job import Target
+from harness.packages.environment import Prepared
 from harness.packages.lock import Lock, Locked
 from harness.progress import Silent
 from harness.runtimes import Runtime, parse_runtimes, parse_threads
-from harness.stages.inference import Context, ModelFiles, Place, Settings, cells, measure, order
+from harness.stages import export
+from harness.stages.inference import Context, ModelFiles, Place, Settings, cells, measure, open_places, order
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 KNOWN = catalog.load()
@@ -152,6 +155,13 @@ def well(*seconds: float, **changes: Any) -> Answer:
     return lambda arguments, number: told(*seconds, **changes)
 
 
+def test_models_are_built_by_the_transformers_that_built_them_for_the_exporter() -> None:
+    """Another one could name the parts of a model otherwise, and numbers go where names say."""
+    pinned = {request.name: request for request in export.pins("exporter")}
+    for runtime in KNOWN.values():
+        assert all(one == pinned["transformers"] for one in runtime.requires if one.name == "transformers")
+
+
 def test_every_group_has_the_anchor_first() -> None:
     groups = cells([MODEL], [KNOWN["openvino"]], ANCHOR, ("strict-f32", "vendor-default"), (1, 2))
     assert [[cell.runtime.name for cell in group] for group in groups] == [["onnxruntime", "openvino"]] * 4
@@ -241,6 +251,50 @@ def test_a_place_that_could_not_be_set_up_is_a_row() -> None:
     assert (failed.status, failed.phase, failed.reason, failed.version) == ("unsupported", "lock", "no wheel", "")
     assert failed.figures.latency_p50_seconds is None
     assert failed.absent["latency_p50_seconds"] == "not reached: unsupported in lock"
+
+
+@pytest.mark.parametrize(
+    ("error", "phase", "reason"),
+    [
+        (EngineLostError("the engine stopped answering"), "engine", "the engine stopped answering"),
+        (OSError(28, "No space left on device"), "run", "OSError: No space left on device"),
+    ],
+)
+def test_what_the_machine_does_ends_a_row_and_keeps_the_finished_rounds(
+    error: Exception, phase: str, reason: str
+) -> None:
+    def lost(arguments: Mapping[str, str], number: int) -> dict[str, Any]:
+        if number == 2:
+            raise error
+        return told(1.0)
+
+    (anchor, other), _ = ran({"onnxruntime": well(), "openvino": lost})
+    assert (other.status, other.phase, other.reason) == ("failed", phase, reason) and len(other.rounds) == 2
+    assert anchor.status == "ok" and len(anchor.rounds) == 4
+
+
+def test_a_place_that_the_machine_has_no_room_for_is_a_row() -> None:
+    def full(runtime: Runtime, sandbox: Sandbox) -> Prepared:
+        raise OSError(28, "No space left on device")
+
+    class Opening(OnPaper):
+        @contextmanager
+        def open(self, target: Target, *, keep: bool = False) -> Iterator[Scripted]:
+            yield Scripted("onnxruntime", well(), [])
+
+    context = replace(CONTEXT, engine=Opening())
+    with ExitStack() as stack:
+        place = open_places([ANCHOR], stack, context, full)["onnxruntime"]
+    assert place.phase == "install" and place.failure is not None
+    assert place.failure.reason == "OSError: No space left on device" and place.facts == EngineFacts()
+
+
+def test_rounds_that_vary_too_much_are_warned_of() -> None:
+    def wild(arguments: Mapping[str, str], number: int) -> dict[str, Any]:
+        return told(1.0 + number % 2)
+
+    (anchor, other), _ = ran({"onnxruntime": well(), "openvino": wild})
+    assert other.warnings == ("noisy: the medians of its rounds vary by 38%",) and anchor.warnings == ()
 
 
 def test_a_process_gets_as_many_cores_as_threads() -> None:

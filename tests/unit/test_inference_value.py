@@ -14,7 +14,7 @@ from harness.archive.store import Inferences, ProviderReports, Store
 from harness.errors import InputError
 from harness.inference import Inference, Round, figures_of, parse_inference, quantile, schema
 from harness.providers import lines_of, parse_report
-from harness.record import Environment
+from harness.record import Environment, LockedWheel
 from tests.support.inferences import WHEN, group, inference, model, report, rounds
 from tests.support.refusal import refused
 from tests.unit.test_compare import record
@@ -252,5 +252,8 @@ def test_a_build_for_a_gpu_is_shown_by_a_gpu_only() -> None:
     built = record(**BUILT)
     skipped = inference(**RAN, **CUDA | {"ep_actual": None}, status="skipped", phase="engine", reason="no GPU")
     assert timed.proof(built, [inference(**RAN), skipped]) is None
+    libraries = (LockedWheel(name="nvidia-cublas-cu12", version="12.1", bytes=1),)
+    assert timed.proof(record(**BUILT, wheels=libraries), [inference(**RAN)]) is None
     proven = inference(**RAN, **CUDA, record_id="proven")
+    assert timed.proof(record(**BUILT, wheels=libraries), [inference(**RAN), proven]) == proven
     assert timed.proof(built, [inference(**RAN), skipped, proven]) == proven

@@ -25,6 +25,7 @@ MANIFEST = {
     "parameters": 8,
     "nodes": 1,
     "operators": {"MatMul": 1},
+    "other_types": [],
     "inputs": [{"name": "x", "dtype": "float32", "shape": [1, 4]}],
     "outputs": [{"name": "y", "dtype": "float32", "shape": [1, 2]}],
     "inputs_sha256": "b" * 64,
@@ -39,6 +40,11 @@ MANIFEST = {
     "output_std": 1.0,
     "check_error": 0.0,
 }
+
+
+def test_a_model_of_ones_own_is_meant_by_its_files_name_too() -> None:
+    assert [models.own_name(text) for text in ("my-model.onnx", "My Model", "my_model")] == ["my_model"] * 3
+    assert models.own_name("--") == "--"
 
 
 def test_every_model_of_the_catalog_can_be_built() -> None:

@@ -1,9 +1,7 @@
 """JAX through jax.jit: models of which `ports.py` has a port, with the same weights as in the ONNX file."""
 
-import json
 import os
 
-from ports import port
 from refused import Refused
 
 DISTRIBUTION = "jax"
@@ -38,6 +36,10 @@ def prepare():
 
 
 def load(folder, threads, track, provider, device, spinning):  # noqa: ARG001
+    import json  # not above: before the runtime's import it would make that cheaper
+
+    from ports import port
+
     os.environ["NPROC"] = str(threads)  # what XLA's thread pool goes by; read when the first device is made
     import jax
 

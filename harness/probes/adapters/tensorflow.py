@@ -1,9 +1,7 @@
 """TensorFlow through tf.function: models of which `ports.py` has a port, with the same weights as in the ONNX file."""
 
-import json
 import os
 
-from ports import port
 from refused import Refused
 
 DISTRIBUTION = ("tensorflow", "tensorflow-cpu")
@@ -37,7 +35,10 @@ def prepare():
 
 
 def load(folder, threads, track, provider, device, spinning):  # noqa: ARG001
+    import json  # not above: before the runtime's import it would make that cheaper
+
     import tensorflow as tf
+    from ports import port
 
     if not tf.config.list_physical_devices(provider):
         raise Refused("provider", "tensorflow has no device %s here" % provider)

@@ -1,7 +1,6 @@
 """PyTorch through torch.compile: as `torch`, but the module is compiled in its first run."""
 
 import os
-import shutil
 
 from adapters.torch import DISTRIBUTION, devices, offered, prepare, run, where
 from adapters.torch import load as load_eager
@@ -11,6 +10,8 @@ __all__ = ["DISTRIBUTION", "devices", "load", "offered", "prepare", "run", "wher
 
 
 def load(folder, threads, track, provider, device, spinning):
+    import shutil
+
     import torch
 
     if device == "cpu" and shutil.which(os.environ.get("CXX") or "g++") is None:
