@@ -166,6 +166,7 @@ def test_compare_as_markdown_csv_and_json(program: Program) -> None:
     assert {line.count(" |") for line in table} == {len(frameworks) + 1}
     rows = list(csv.DictReader(io.StringIO(answer(program, "compare", "--format", "csv"))))
     assert sorted(row["record_id"] for row in rows) == sorted(one["record_id"] for one in frameworks)
+    assert {one["runnable"] for one in frameworks} == {"not shown"} and "runnable" in "".join(table)
     (unsupported,) = (row for row in rows if row["status"] == "unsupported")
     assert unsupported["installed_bytes"] == "" and unsupported["reason"]
     assert answer(program, "compare", "--json") == answer(program, "compare", "--format", "json")

@@ -29,7 +29,7 @@ from harness.record import Record, parse_record, schema
 from harness.report import site, units
 from harness.report.pages import api, forecast_section, inference_page, markup, pieces, reference, start_page
 from harness.report.publish import publish
-from tests.support.inferences import group, inference, model, report
+from tests.support.inferences import group, inference, model, report, rounds
 from tests.support.releases import FORECAST_AT, history, release, sized
 
 pytestmark = pytest.mark.integration
@@ -398,6 +398,13 @@ def test_a_timing_that_came_to_nothing_says_why_and_has_no_figure(docs: Path) ->
     assert all(cell.startswith(f"{units.NONE} none: skipped: no GPU") for cell in row[3:])
 
 
+def test_what_ran_on_a_device_tells_both_of_its_times(docs: Path) -> None:
+    bound = [one.model_copy(update={"device_run_seconds": (0.002,) * 5}) for one in rounds(0.003)]
+    site.write([], inferences=[gpu(taken=bound)], docs=docs, results=RESULTS, draw=draw)
+    (row,) = rows_of(timed_part(docs), "inference")
+    assert re.fullmatch(r"(2\.9\d|3\.0\d) ms2\.00 ms on the device", row[3]) and "NVIDIA X" in row[8]
+
+
 def test_an_installation_is_said_to_run_a_model_only_where_a_record_shows_it(records: list[Record], docs: Path) -> None:
     wanted = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
     shown = [one for one in records if wanted.get(one.framework) == one.version and one.status == "ok"]
@@ -414,6 +421,9 @@ def test_an_installation_is_said_to_run_a_model_only_where_a_record_shows_it(rec
     assert known["onnxruntime"].startswith("on CPU") and known["onnxruntime-gpu"] == "not shown"
     proven = told(gpu(version="1.31.1"), skipped, on_the_wrong_one)
     assert proven["onnxruntime"] == "not shown" and proven["onnxruntime-gpu"].startswith("on GPU")
+    builds = api.footprint(shown, [on_cpu, skipped, on_the_wrong_one], pieces.place)["builds"]
+    listed = {one["framework"]: (one["runnable"], one["runnable_record"]) for one in builds}
+    assert listed == {"onnxruntime": ("on CPU", pieces.place(on_cpu)), "onnxruntime-gpu": ("not shown", None)}
 
 
 def test_a_framework_that_was_timed_leads_to_the_page(records: list[Record], docs: Path) -> None:

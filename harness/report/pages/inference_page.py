@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness.archive.timed import current, first_answer, machine
 from harness.archive.weighed import as_version
@@ -78,12 +79,12 @@ def _table(shown: Sequence[Inference], locks: Mapping[str, str]) -> str:
 def _row(one: Inference, locks: Mapping[str, str], *, where: bool) -> Row:
     """How one ended that is not ok stands with its name, where no scrolling hides it."""
     figures = one.figures
-    first, latency, ratio = first_answer(one), figures.latency_p50_seconds, figures.ratio_to_anchor
+    first, ratio = first_answer(one), figures.ratio_to_anchor
     return [
         link(f"../{place(one)}", f'<span class="whole">{text(one.model.name)}</span>', of=f"record {one.record_id}"),
         _runtime(one, locks, where=where),
         f'<span class="whole">{text(one.track)}</span><br><small class="whole">{_threads(one)}</small>',
-        _figure(one, "latency_p50_seconds", None if latency is None else words.milliseconds(latency), latency),
+        _latency(one),
         _figure(one, "ratio_to_anchor", None if ratio is None else words.ratio(ratio), ratio),
         _figure(one, "first_run_seconds", None if first is None else seconds(first), first),
         _figure(one, "rss_peak_bytes", megabytes(figures.rss_peak_bytes), figures.rss_peak_bytes),
@@ -110,6 +111,15 @@ def _runtime(one: Inference, locks: Mapping[str, str], *, where: bool) -> str:
 
 def _threads(one: Inference) -> str:
     return f"{one.threads} thread" + ("" if one.threads == 1 else "s") + (", spinning" if one.spinning else "")
+
+
+def _latency(one: Inference) -> Cell:
+    """From host to host, and below it what is left of that where inputs and outputs stay on the device."""
+    value, bound = one.figures.latency_p50_seconds, one.figures.device_latency_p50_seconds
+    cell = _figure(one, "latency_p50_seconds", None if value is None else words.milliseconds(value), value)
+    if bound is None:
+        return cell
+    return replace(cell, html=f"{cell.html}<br><small>{text(words.milliseconds(bound))} on the device</small>")
 
 
 def _figure(one: Inference, name: str, shown: str | None, value: float | None) -> Cell:
