@@ -125,7 +125,7 @@ unit: $(BIN)/pytest ## Run the fast tests only
 	@$(BIN)/pytest tests/unit
 
 .PHONY: peer
-peer: $(BIN)/pytest ## Hold inference times against an independent loop, and against themselves; on a quiet machine
+peer: $(BIN)/pytest ## Hold inference times against independent loops, and against themselves; on a quiet machine
 	@HARNESS_QUIET=1 $(BIN)/pytest -rP tests/integration/test_peer.py
 
 .PHONY: fuzz

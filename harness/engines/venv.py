@@ -30,7 +30,7 @@ _NAMESPACES = ("--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc")
 # since a driver that was once loaded stays. https://docs.nvidia.com/cuda/cuda-driver-api/
 _ASK_DRIVER = "import ctypes, sys; sys.exit(ctypes.CDLL('libcuda.so.1').cuInit(0) != 0)"
 _DRIVER = "libcuda.so.1"
-_CHOSEN_GPUS = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+_CHOSEN_GPUS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES")
 
 
 class VenvEngine:

@@ -34,6 +34,16 @@ def ask(args, deadline, **told):
     return found, errors
 
 
+def all_tried(args, deadline, providers):
+    """Each has an equal share of the time that is left, so that one which hangs takes none from those after it."""
+    lines = []
+    for number, provider in enumerate(providers):
+        now = time.monotonic()
+        share = (deadline - now) / (len(providers) - number)
+        lines.append(tried(args, now + share, provider))
+    return lines
+
+
 def tried(args, deadline, provider):
     device = "gpu" if provider.startswith(GPU) else "cpu"
     found, errors = ask(args, deadline, mode="places", provider=provider, device=device)
@@ -61,7 +71,7 @@ def main():
     parser.add_argument("--adapter", required=True)
     parser.add_argument("--model", default="", help="folder of a model's files")
     parser.add_argument("--provider", action="append", default=[], help="try this one also if it is not offered")
-    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for everything")
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for everything; shared out")
     parser.add_argument("--memory", type=int, default=0, help="bytes, where nothing outside limits it")
     args = parser.parse_args()
     deadline = time.monotonic() + args.timeout
@@ -69,7 +79,7 @@ def main():
     document = {name: found[name] for name in ("failure", "distribution", "version", "offered", "devices", "gpu")}
     document["warnings"] = found["warnings"]
     names = dict.fromkeys((*args.provider, *found["offered"]))
-    document["tried"] = [] if found["failure"] else [tried(args, deadline, name) for name in names]
+    document["tried"] = [] if found["failure"] else all_tried(args, deadline, names)
     json.dump(document, sys.stdout, allow_nan=False)
     return 0
 

@@ -446,7 +446,8 @@ def test_a_provider_that_crashes_does_not_hide_the_others(stubs: Probes) -> None
 
 def test_a_provider_that_hangs_costs_its_own_share_of_the_time(stubs: Probes) -> None:
     stubs.stub(
-        "def load(folder, threads, track, provider, *_):\n    if provider == 'stub':\n        __import__('time').sleep(600)\n"
+        "import time\n"
+        "def load(folder, threads, track, provider, *_):\n    if provider == 'stub':\n        time.sleep(600)\n"
         "    return folder\n"
         "def run(session, inputs):\n    return {}\n"
         "def where(session):\n"
