@@ -141,7 +141,8 @@ def publish_locks(records: Iterable[Record | Inference], source: Path, public: P
     for sha256 in sorted({one.lock_sha256 for one in records if one.lock_sha256}):
         if not re.fullmatch(r"[0-9a-f]{64}", sha256):
             continue
-        for folder in (path.parent for path in source.glob(f"*-{sha256[:12]}/pylock.toml")):
+        # what was asked for at several times can come to the same lock: one copy is enough
+        for folder in sorted(path.parent for path in source.glob(f"*-{sha256[:12]}/pylock.toml"))[:1]:
             for name in ("pylock.toml", "requirements.txt"):
                 _write(public / folder.name / name, (folder / name).read_text(encoding="utf-8"))
             found[sha256] = f"{public.name}/{folder.name}"

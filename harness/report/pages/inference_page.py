@@ -99,7 +99,7 @@ def _runtime(one: Inference, locks: Mapping[str, str], *, where: bool) -> str:
     precision = f"<strong>{text(one.precision)}</strong>" if one.precision not in ("f32", "unknown") else one.precision
     lock = locks.get(one.lock_sha256 or "")
     small = [
-        "precision unknown" if one.precision == "unknown" else f"computed in {precision}",
+        f"computed in {precision}" if one.precision != "unknown" else "precision unknown" if one.rounds else "",
         "" if lock is None else link(f"../{lock}/requirements.txt", "lock", of=f"of {called}"),
         text(", ".join(machine(one))) if where else "",
         f"other method: {one.method_version}" if one.method_version != METHOD else "",
