@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ import numpy as np
 import pytest
 
 from harness import models
-from harness.engines import docker, images, venv
-from harness.engines.owner import Owners
+from harness.engines import images
 from harness.engines.sandbox import Engine
 from harness.errors import InputError
 from harness.inference import ModelFacts
@@ -29,7 +27,6 @@ from harness.packages.lock import LockStore
 from harness.probes import FOLDER
 from harness.stages import export
 from harness.stages.inference import ModelFiles
-from tests.conftest import HERE, IN_CONTAINERS
 from tests.support import onnx_files
 from tests.support.onnx_files import WEIGHTS, matrix_product
 from tests.support.ports import answer
@@ -146,36 +143,25 @@ def test_external_data_are_taken_in(check: Callable[..., dict[str, Any]], tmp_pa
 
 
 @pytest.fixture
-def new_shop(engine_name: str, tmp_path: Path, tools: Path) -> Iterator[Callable[..., Shop]]:
+def new_shop(engine: Engine, tmp_path: Path, tools: Path) -> Callable[..., Shop]:
     """Makes what models are exported with; each in a cache of its own, unless that is named."""
-    with Owners(tmp_path / "owner").enroll() as owner:
-        client = docker.connect() if engine_name == "docker" else None
-        engine: Engine = docker.DockerEngine(client, owner) if client is not None else venv.VenvEngine(owner)
 
-        def make(name: str, carried: Carried | None = None) -> Shop:
-            cache = tmp_path / name
-            if not cache.exists():
-                cache.mkdir()
-                (cache / "tools").symlink_to(tools)
-                (cache / "work").mkdir()
-            index = Index(Reach.from_environment(os.environ, os.environ.get("HARNESS_INDEX_URL")))
-            return Shop(engine, index, cache, cache / "work", LockStore(cache / "locks"), Phases(), carried)
+    def make(name: str, carried: Carried | None = None) -> Shop:
+        cache = tmp_path / name
+        if not cache.exists():
+            cache.mkdir()
+            (cache / "tools").symlink_to(tools)
+            (cache / "work").mkdir()
+        index = Index(Reach.from_environment(os.environ, os.environ.get("HARNESS_INDEX_URL")))
+        return Shop(engine, index, cache, cache / "work", LockStore(cache / "locks"), Phases(), carried)
 
-        yield make
-        if client is not None:
-            client.close()
-        gc.collect()
-
-
-@pytest.fixture
-def target(engine_name: str) -> Target:
-    return IN_CONTAINERS if engine_name == "docker" else HERE
+    return make
 
 
 def test_a_model_of_ones_own_lies_beside_those_of_the_zoo(
     new_shop: Callable[..., Shop], target: Target, tmp_path: Path
 ) -> None:
-    shop = new_shop("cache")
+    shop = new_shop("here")
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "weights.bin").write_bytes(b"skip" + WEIGHTS)
@@ -184,7 +170,7 @@ def test_a_model_of_ones_own_lies_beside_those_of_the_zoo(
     assert isinstance(found.facts, ModelFacts) and found.facts.inputs[0].shape == (6, 4)
     assert {path.name for path in found.folder.iterdir()} == {*models.FILES, "manifest.json"}
     assert found.folder == shop.cache / "models" / f"my_net-opset17-{found.facts.sha256[:12]}"
-    again = new_shop("cache")
+    again = new_shop("here")
     assert export.ensure(["my_net"], opset="20", shop=again, target=target) == (found,)
     assert "install" not in phases(again)
 
