@@ -17,7 +17,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -204,5 +204,6 @@ def replacing(path: Path) -> Iterator[TextIO]:
         os.chmod(beside, 0o644)
         os.replace(beside, path)
     except BaseException:
-        os.unlink(beside)
+        with suppress(FileNotFoundError):  # an interrupt may come when it is in its place already
+            os.unlink(beside)
         raise

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import stat
 import sys
-import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -31,6 +31,8 @@ _NAMESPACES = ("--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc")
 _ASK_DRIVER = "import ctypes, sys; sys.exit(ctypes.CDLL('libcuda.so.1').cuInit(0) != 0)"
 _DRIVER = "libcuda.so.1"
 _CHOSEN_GPUS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES")
+DYING_SECONDS = 5.0
+"""How long removing a sandbox waits for killed processes that still write into it."""
 
 
 class VenvEngine:
@@ -52,15 +54,16 @@ class VenvEngine:
     @contextmanager
     def open(self, target: Target, *, keep: bool = False) -> Iterator[VenvSandbox]:
         place = self.folder / f"sandbox-{secrets.token_hex(4)}"
-        for folder in ("s", "tmp", "home"):
-            (place / folder).mkdir(parents=True)
-        # A short path of fixed length, wherever the cache may be; see ROOT_CHARS.
-        link = Path(tempfile.mkdtemp(prefix="fh-", dir="/tmp"))
-        (place / "link").write_text(str(link))
-        (link / "s").symlink_to(place / "s")
-        root = str(link / "s")
-        assert len(root) == ROOT_CHARS, root
-        try:
+        try:  # from here on: an interrupt may come at any line
+            for folder in ("s", "tmp", "home"):
+                (place / folder).mkdir(parents=True)
+            # A short path of fixed length, wherever the cache may be; see ROOT_CHARS.
+            link = Path("/tmp") / f"fh-{secrets.token_hex(4)}"  # noqa: S108 - refused below if somebody has it
+            (place / "link").write_text(str(link))
+            link.mkdir(mode=0o700)
+            (link / "s").symlink_to(place / "s")
+            root = str(link / "s")
+            assert len(root) == ROOT_CHARS, root
             yield VenvSandbox(root, place, find_python(target), self._isolation, self.has_gpu)
         finally:
             if keep:
@@ -248,7 +251,11 @@ def remove_sandbox(place: Path) -> None:
         link = None
     if link is not None and link.parent == Path("/tmp") and link.name.startswith("fh-"):  # noqa: S108
         shutil.rmtree(link, ignore_errors=True)
+    deadline = time.monotonic() + DYING_SECONDS
     shutil.rmtree(place, ignore_errors=True)
+    while place.exists() and time.monotonic() < deadline:  # what was killed may write until it is dead
+        time.sleep(0.05)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def find_python(target: Target) -> str:

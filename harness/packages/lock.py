@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 import tomllib
 from dataclasses import dataclass
 from datetime import datetime
@@ -236,7 +237,8 @@ class LockStore:
             return place
         place.mkdir(parents=True, exist_ok=True)
         for name, text in (("requirements.txt", lock.requirements), ("pylock.toml", lock.to_pylock(asked))):
-            beside = place / f".{name}.{os.getpid()}"
-            beside.write_text(text)
-            os.replace(beside, place / name)
+            with tempfile.NamedTemporaryFile("w", dir=place, prefix=f".{name}.", delete=False) as beside:
+                beside.write(text)  # under a name of its own: several builds may have the same lock
+            os.chmod(beside.name, 0o644)
+            os.replace(beside.name, place / name)
         return place
