@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import platform
 import re
@@ -22,9 +23,30 @@ def environment() -> dict[str, Any]:
         "cpu_model": cpu_model(),
         "cpu_count": len(os.sched_getaffinity(0)),
         "cpu_governor": _read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-        "load_1m": round(os.getloadavg()[0], 2),
+        "load_1m": load_1m(),
         "memory_bytes": memory_bytes(),
+        "host_id": host_id(),
     }
+
+
+MACHINE_ID = Path("/etc/machine-id")
+
+
+def host_id(machine_id: Path = MACHINE_ID) -> str | None:
+    """Twelve hexadecimal digits that name this machine to its own records; None where it has no machine-id.
+
+    Hashed, as the machine-id must not be told itself, and with the machine's name, as copies of one disk image have
+    one machine-id. https://www.freedesktop.org/software/systemd/man/latest/machine-id.html
+    """
+    told = _read(machine_id)
+    if not told or not re.fullmatch(r"[0-9a-f]{32}", told):
+        return None
+    return hmac.new(bytes.fromhex(told), b"footprint-harness " + platform.node().encode(), "sha256").hexdigest()[:12]
+
+
+def load_1m() -> float:
+    """Processes that ran or waited to, on the average of the last minute."""
+    return round(os.getloadavg()[0], 2)
 
 
 def cpu_model() -> str | None:

@@ -201,6 +201,12 @@ class Environment(Model):
     load_1m: Seconds | None = None
     memory_bytes: Bytes | None = None
     memory_limit_bytes: Bytes | None = None
+    host_id: str | None = None
+    """Names the machine without telling which it is; null where it has no machine-id, or the harness did not ask."""
+    alone_from: AwareDatetime | None = None
+    """When installing and importing began, with nothing else that a harness does on this machine."""
+    alone_until: AwareDatetime | None = None
+    """When they had ended."""
 
 
 class Record(Model):

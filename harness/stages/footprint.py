@@ -1,22 +1,25 @@
 """The footprint stage: what one framework version weighs, and what its import costs.
 
-`measure` is the whole way, step by step; each step adds what it found to a `Draft`, so that a
-measurement that ends early keeps every figure it reached.
+Two parts: `build` locks and downloads, and may share the host with other builds; `time` installs and imports, and has
+the host alone. `measure` is both. Each step adds what it found to a `Draft`, so that a measurement that ends early
+keeps every figure it reached.
 """
 
 from __future__ import annotations
 
 import secrets
 import threading
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
 from harness import host, record
 from harness.engines.sandbox import Engine, EngineFacts, Limits, Sandbox, probe
+from harness.engines.slot import Slot
 from harness.errors import HarnessError, MeasurementError, Status, UnsupportedError
 from harness.job import Job, compact_instant
 from harness.packages import tools as toolbox
@@ -57,6 +60,7 @@ class Workshop:
     """For what is unfinished, on the cache's file system."""
     locks: LockStore
     progress: Progress
+    slot: Slot = field(default_factory=Slot)
 
 
 @dataclass
@@ -72,6 +76,22 @@ class Draft:
     warnings: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Built:
+    """A job whose wheels are on this machine's disk, or that ended before; `time` goes on from here."""
+
+    job: Job
+    measured_at: datetime
+    draft: Draft
+    lock: Lock | None
+    """None where it ended before there was one."""
+    status: Status = "ok"
+    reason: str | None = None
+
+
+Found = TypeVar("Found")
+
+
 def measure(job: Job, workshop: Workshop, settings: Settings, *, lock: Lock | None = None) -> record.Record:
     """Measure one job. A failure of the measurement is a record, not an exception.
 
@@ -81,69 +101,121 @@ def measure(job: Job, workshop: Workshop, settings: Settings, *, lock: Lock | No
     Raises:
         KeyboardInterrupt: interrupted; nothing is left behind.
     """
+    return time(build(job, workshop, settings, lock=lock), workshop, settings)
+
+
+def build(job: Job, workshop: Workshop, settings: Settings, *, lock: Lock | None = None) -> Built:
+    """Have the job's wheels on disk; arguments and errors as for `measure`."""
     measured_at = datetime.now(UTC)
     draft = Draft(
         environment=host.environment() | {"memory_limit_bytes": settings.limits.memory_bytes},
         fields={"import_package": job.import_package},
     )
-    status: Status = "ok"
-    reason = None
+    steps = _Measurement(job, workshop, settings, draft)
+    found, status, reason = _ended(lambda: steps.build(lock))
+    return Built(job, measured_at, draft, found, status, reason)
+
+
+def time(built: Built, workshop: Workshop, settings: Settings) -> record.Record:
+    """Install and import what was built, with the host alone; errors as for `measure`."""
+    status, reason = built.status, built.reason
+    if built.status == "ok" and built.lock is not None:
+        steps, lock = _Measurement(built.job, workshop, settings, built.draft), built.lock
+        _, status, reason = _ended(lambda: steps.time(lock))
+    return _finish(built.job, built.draft, built.measured_at, status, reason)
+
+
+def prepare(job: Job, workshop: Workshop) -> None:
+    """Have what every job of the target needs: a base image, tools. What cannot be had is told by `build`, in a row."""
+    with suppress(HarnessError, OSError):
+        workshop.engine.facts(job.target)
+        for name, engine in (("pip", workshop.engine), ("uv", None)):
+            if name in ("pip", job.installer):
+                _tools(name, job, workshop, engine)
+
+
+def lost(job: Job, settings: Settings, phase: str, reason: str) -> record.Record:
+    """The row of a job that ended where nobody could tell more, as when its machine went away."""
+    draft = Draft(
+        phase=phase,
+        environment=host.environment() | {"memory_limit_bytes": settings.limits.memory_bytes},
+        fields={"import_package": job.import_package},
+    )
+    return _finish(job, draft, datetime.now(UTC), "failed", reason)
+
+
+def _ended(steps: Callable[[], Found]) -> tuple[Found | None, Status, str | None]:
+    """What steps found, or how they ended."""
     try:
-        _Measurement(job, workshop, settings, draft).run(lock)
+        return steps(), "ok", None
     except MeasurementError as error:
-        status, reason = error.status, error.reason
+        return None, error.status, error.reason
     except HarnessError as error:
-        status, reason = "failed", error.message
+        return None, "failed", error.message
     except OSError as error:
-        status, reason = "failed", f"{type(error).__name__}: {error.strerror or error}"
-    return _finish(job, draft, measured_at, status, reason)
+        return None, "failed", f"{type(error).__name__}: {error.strerror or error}"
 
 
 @dataclass(frozen=True)
 class _Measurement:
-    """One job under way. `run` names the steps in order; each writes what it found into the draft."""
+    """One job under way. `build` and `time` name the steps in order; each writes what it found into the draft."""
 
     job: Job
     workshop: Workshop
     settings: Settings
     draft: Draft
 
-    def run(self, given: Lock | None) -> None:
-        self._phase("engine", f"{self.workshop.engine.name}, {self.job.target}")
-        facts = self._describe_engine()
-        pip, uv = self._prepare_tools()
-        with Wheelhouse(self.workshop.cache, self.workshop.index, self.workshop.work) as house:
-            self._phase("resolve", str(self.job.request))
-            lock = self._describe_lock(given or self._lock(pip, house))
-            self._phase("download", f"{len(lock.wheels)} wheels of {lock.download_bytes / 1e6:,.1f} MB")
-            self._download(lock, house)
-        with (
-            house.gathered(lock.wheels) as wheels,
-            self.workshop.engine.open(self.job.target, keep=self.settings.keep) as sandbox,
-        ):
-            self._phase("install", f"with {self.job.installer}, offline")
-            self._install(sandbox, wheels, lock, pip, uv)
-            self._phase("ledger")
-            self._ledger(sandbox, pip)
-            # A package that cannot be imported still gets its bytecode weighed: sizes do not depend on it.
-            package, failure = self.draft.fields["import_package"], None
-            self._phase("import", f"{package}, first")
+    def build(self, given: Lock | None) -> Lock:
+        shop = self.workshop
+        self._phase("engine", f"{shop.engine.name}, {self.job.target}")
+        with shop.slot.shared(shop.progress.note):
+            self._describe_engine()
+            pip, _ = self._prepare_tools()
+            with Wheelhouse(shop.cache, shop.index, shop.work) as house:
+                self._phase("resolve", str(self.job.request))
+                lock = self._describe_lock(given or self._lock(pip, house))
+                self._phase("download", f"{len(lock.wheels)} wheels of {lock.download_bytes / 1e6:,.1f} MB")
+                self._download(lock, house)
+        return lock
+
+    def time(self, lock: Lock) -> None:
+        shop, draft = self.workshop, self.draft
+        with shop.slot.alone(shop.progress.note) as began_at:
+            draft.environment["load_1m"] = host.load_1m()
             try:
-                self._first_import(sandbox, package)
-            except MeasurementError as error:
-                failure = error
-            self._phase("bytecode")
-            self._bytecode(sandbox, facts)
-            self._phase("import", f"{package}, {self.settings.repeats} warm, {self.settings.cold_repeats} cold")
-            if failure is not None:
-                raise failure
-            self._imports(sandbox, package)
+                self._time(lock)
+            finally:
+                draft.environment |= {"alone_from": began_at, "alone_until": datetime.now(UTC)}
+
+    def _time(self, lock: Lock) -> None:
+        shop = self.workshop
+        pip, uv = self._prepare_tools()
+        with Wheelhouse(shop.cache, shop.index, shop.work) as house, house.gathered(lock.wheels) as wheels:
+            facts = shop.engine.facts(self.job.target)
+            with shop.engine.open(self.job.target, keep=self.settings.keep) as sandbox:
+                self._phase("install", f"with {self.job.installer}, offline")
+                self._install(sandbox, wheels, lock, pip, uv)
+                self._phase("ledger")
+                self._ledger(sandbox, pip)
+                # A package that cannot be imported still gets its bytecode weighed: sizes do not depend on it.
+                package, failure = self.draft.fields["import_package"], None
+                self._phase("import", f"{package}, first")
+                try:
+                    self._first_import(sandbox, package)
+                except MeasurementError as error:
+                    failure = error
+                self._phase("bytecode")
+                self._bytecode(sandbox, facts)
+                self._phase("import", f"{package}, {self.settings.repeats} warm, {self.settings.cold_repeats} cold")
+                if failure is not None:
+                    raise failure
+                self._imports(sandbox, package)
 
     def _phase(self, name: str, detail: str = "") -> None:
         self.draft.phase = name
         self.workshop.progress.phase(name, detail)
 
-    def _describe_engine(self) -> EngineFacts:
+    def _describe_engine(self) -> None:
         facts = self.workshop.engine.facts(self.job.target)
         told = asdict(facts)
         self.draft.absent.update(told.pop("absent"))
@@ -152,25 +224,12 @@ class _Measurement:
             self.draft.warnings.append(
                 "the measured code could reach the network: this kernel lets no user take it away"
             )
-        return facts
 
     def _prepare_tools(self) -> tuple[Tools, Tools | None]:
         """pip with what resolves, and uv where it installs; tells a phase only where there is something to do."""
         self.draft.phase = "tools"
-        shop = self.workshop
-
-        def prepare(name: str, engine: Engine | None) -> Tools:
-            return toolbox.prepare(
-                name,
-                self.job.target,
-                cache=shop.cache,
-                work=shop.work,
-                index=shop.index,
-                engine=engine,
-                progress=shop.progress,
-            )
-
-        return prepare("pip", shop.engine), prepare("uv", None) if self.job.installer == "uv" else None
+        pip = _tools("pip", self.job, self.workshop, self.workshop.engine)
+        return pip, _tools("uv", self.job, self.workshop, None) if self.job.installer == "uv" else None
 
     def _lock(self, pip: Tools, house: Wheelhouse) -> Lock:
         """The job's lock: the one there is, or a new one."""
@@ -185,12 +244,12 @@ class _Measurement:
             with suppress(HarnessError, OSError, ValueError, RuntimeError):
                 house.begin(foresee(job, shop.index))
 
-        started = time.monotonic()
+        started = monotonic()
         ahead = threading.Thread(target=download_ahead, daemon=True)
         ahead.start()
         with shop.engine.open(job.target) as sandbox:
             lock = resolve(job, sandbox=sandbox, tools=pip, index=shop.index)
-        self.draft.figures["resolve_seconds"] = round(time.monotonic() - started, 3)
+        self.draft.figures["resolve_seconds"] = round(monotonic() - started, 3)
         ahead.join()
         shop.locks.add(job, lock)
         return lock
@@ -295,6 +354,18 @@ class _Measurement:
             }.get(failure["kind"], failure["detail"])
             raise MeasurementError(detail)
         return found
+
+
+def _tools(name: str, job: Job, shop: Workshop, engine: Engine | None) -> Tools:
+    return toolbox.prepare(
+        name,
+        job.target,
+        cache=shop.cache,
+        work=shop.work,
+        index=shop.index,
+        engine=engine,
+        progress=shop.progress,
+    )
 
 
 def _wheel_line(wheel: Locked, unpacked: int | None = None) -> record.LockedWheel:

@@ -16,6 +16,7 @@ from typing import Any
 
 from harness import host
 from harness.engines.sandbox import Engine, EngineFacts, Limits, Sandbox, probe
+from harness.engines.slot import Slot
 from harness.errors import EngineLostError, HarnessError, MeasurementError, SkippedError, Status, UnsupportedError
 from harness.inference import Figures, Inference, ModelFacts, Protocol, Round, Track, figures_of
 from harness.job import Target, compact_instant
@@ -80,6 +81,7 @@ class Context:
     as_of: datetime
     engine: Engine
     progress: Progress
+    slot: Slot = field(default_factory=Slot)
 
 
 @dataclass
@@ -152,12 +154,13 @@ def measure(
         for cell, draft in drafts.items():
             if (failure := places[cell.runtime.name].failure) is not None:
                 draft.end(places[cell.runtime.name].phase, failure)
-        for number in range(rounds):
-            for place, cell in enumerate(order(group, number)):
-                if drafts[cell].status == "ok":
-                    _run(drafts[cell], number, place, places[cell.runtime.name], settings)
-                done += 1
-                context.progress.step(done, total)
+        with context.slot.alone(context.progress.note):
+            for number in range(rounds):
+                for place, cell in enumerate(order(group, number)):
+                    if drafts[cell].status == "ok":
+                        _run(drafts[cell], number, place, places[cell.runtime.name], settings)
+                    done += 1
+                    context.progress.step(done, total)
         for draft in drafts.values():
             yield _record(draft, drafts[first], places, context, settings, measured_at)
 
