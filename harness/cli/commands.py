@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,17 +20,16 @@ from harness.archive.store import KINDS, Kind, Store
 from harness.catalog import DEFAULT, Catalog, load
 from harness.cli import progress as looks
 from harness.cli import render
-from harness.cli.sources import DEFAULT_PYTHON, index_for
-from harness.engines.owner import Owners
-from harness.engines.sandbox import Engine, Limits
+from harness.engines.choice import ENGINES, open_engine
+from harness.engines.sandbox import Limits
 from harness.errors import EnvironmentLacksError, InputError
 from harness.packages.index import cache_folder
 from harness.packages.lock import LockStore
 from harness.packages.release import settle
+from harness.packages.sources import index_for
 from harness.record import METHODS
 from harness.stages import footprint
 
-ENGINES = ("docker", "venv")
 INSTALLERS = ("pip", "uv")
 
 
@@ -61,42 +59,6 @@ def parse_limits(memory: str | None, timeout: str) -> Limits:
     """
     size = job.parse_bytes(memory, name="memory") if memory is not None else default_memory()
     return Limits(seconds=job.parse_seconds(timeout, name="timeout"), memory_bytes=size)
-
-
-@contextmanager
-def open_engine(name: str | None, cache: Path, shows: looks.Lines | looks.Live) -> Iterator[tuple[Engine, Path]]:
-    """The engine and a folder for unfinished work. The engine is the one asked for, or docker where one
-    answers, else venv. Leftovers of dead runs are reaped.
-
-    Raises:
-        EnvironmentLacksError: docker was asked for and does not answer.
-    """
-    from harness.engines import docker, venv
-
-    owners = Owners(cache)
-    with owners.enroll() as owner:
-        client = None if name == "venv" else docker.connect()
-        if client is None and name == "docker":
-            raise EnvironmentLacksError(
-                "no Docker API answers", tip="start Docker or Podman, set DOCKER_HOST, or use ENGINE=venv"
-            )
-        folders = venv.VenvEngine(owner, say=shows.note)
-        reaped, stuck = folders.reap(owners), set[str]()
-        engine: Engine = folders
-        if client is not None:
-            containers = docker.DockerEngine(client, owner, say=shows.note)
-            removed, stuck = containers.reap(owners)
-            reaped += removed
-            engine = containers
-        elif name is None:
-            shows.note("no container engine answers: measuring with the venv engine, in folders of this machine")
-        for dead in owners.dead():
-            owners.clear(dead)
-            if client is not None and dead not in stuck:  # else it may still have containers
-                owners.forget(dead)
-        if reaped:
-            shows.note(f"removed {reaped} leftovers of runs that were killed")
-        yield engine, owner.folder
 
 
 def measure(
@@ -151,9 +113,9 @@ def measure(
             if request.version is None:
                 shows.note(f"{request.name}: the newest final release is {settled.version}")
             jobs.append((settled, index))
-        with open_engine(engine, cache, shows) as (runner, work):
+        with open_engine(engine, cache, shows.note) as (runner, work):
             target = job.Target(
-                version or (DEFAULT_PYTHON if runner.name == "docker" else sys.version_info[:2]),
+                version or (job.DEFAULT_PYTHON if runner.name == "docker" else sys.version_info[:2]),
                 f"linux_{os.uname().machine}",
             )
             for settled, index in jobs:
@@ -212,7 +174,7 @@ def replay(
     index = index_for(build.index, index_url)
     cache = cache_folder()
     major, minor = before.python.split(".")
-    with looks.choose(quiet=quiet) as shows, open_engine(engine or before.engine, cache, shows) as (runner, work):
+    with looks.choose(quiet=quiet) as shows, open_engine(engine or before.engine, cache, shows.note) as (runner, work):
         one = job.Job(
             request=job.parse_request(
                 f"{before.framework}{'[' + ','.join(before.extras) + ']' if before.extras else ''}=={before.version}"

@@ -21,13 +21,13 @@ from harness.cli import progress as looks
 from harness.cli.pages import forecasts as pages
 from harness.cli.pages.forecasts import Moved
 from harness.cli.render import Page
-from harness.cli.sources import DEFAULT_PYTHON, index_for
 from harness.engines.owner import Owners
 from harness.errors import InputError
 from harness.forecast import Forecast, Scope
 from harness.packages.index import Index, cache_folder
 from harness.packages.peek import Peek
 from harness.packages.release import settle
+from harness.packages.sources import index_for
 from harness.packages.wheelhouse import Wheelhouse
 from harness.stages import forecast as stage
 
@@ -87,7 +87,7 @@ def forecast(
     requests = job.parse_requests(list(catalog.frameworks) if every else frameworks)
     question = _Question(
         target=job.Target(
-            job.parse_python(python) if python is not None else DEFAULT_PYTHON,
+            job.parse_python(python) if python is not None else job.DEFAULT_PYTHON,
             job.parse_choice(platform or f"linux_{os.uname().machine}", name="platform", among=job.PLATFORMS),
         ),
         variant=variant,

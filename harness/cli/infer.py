@@ -17,10 +17,10 @@ from harness import runtimes as catalog
 from harness.archive import tables
 from harness.archive.store import Inferences
 from harness.cli import progress as looks
-from harness.cli.commands import ENGINES, open_engine, parse_limits
+from harness.cli.commands import parse_limits
 from harness.cli.pages import inferences as pages
 from harness.cli.render import Page
-from harness.cli.sources import DEFAULT_PYTHON, index_for
+from harness.engines.choice import ENGINES, open_engine
 from harness.engines.sandbox import Sandbox
 from harness.errors import InputError
 from harness.inference import TRACKS, Inference, Protocol, Track
@@ -30,6 +30,7 @@ from harness.packages.carried import Carried
 from harness.packages.environment import Prepared, Shop
 from harness.packages.index import cache_folder
 from harness.packages.lock import LockStore
+from harness.packages.sources import index_for
 from harness.runtimes import Runtime
 from harness.stages import export, inference
 from harness.stages.inference import Context, Place
@@ -83,13 +84,13 @@ def open_bench(
     if engine is not None:
         job.parse_choice(engine, name="engine", among=ENGINES)
     instant = job.parse_as_of(as_of, now) if as_of is not None else job.default_as_of(now)
-    version = job.parse_python(python) if python is not None else DEFAULT_PYTHON
+    version = job.parse_python(python) if python is not None else job.DEFAULT_PYTHON
     if offline and wheelhouse is None:
         raise InputError("offline, and no wheels are carried", tip="add --wheelhouse DIR")
     carried = Carried.at(Path(wheelhouse)) if wheelhouse is not None else None
     cache = cache_folder()
     target = job.Target(version, f"linux_{os.uname().machine}")
-    with looks.choose(quiet=quiet) as shows, open_engine(engine, cache, shows) as (runner, work):
+    with looks.choose(quiet=quiet) as shows, open_engine(engine, cache, shows.note) as (runner, work):
         runner.facts(target)
         shop = Shop(
             engine=runner,

@@ -18,10 +18,10 @@ from harness.cli.forecast import open_workshop
 from harness.cli.pages import verified
 from harness.cli.pages.forecasts import Moved, cost
 from harness.cli.render import Page
-from harness.cli.sources import index_for
 from harness.errors import InputError
 from harness.packages import uv_resolve
 from harness.packages.lock import LockStore
+from harness.packages.sources import index_for
 from harness.record import Record
 from harness.stages import verify
 

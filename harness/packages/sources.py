@@ -1,4 +1,4 @@
-"""Where wheels come from, and for which Python where nobody says: what commands that ask an index share."""
+"""Where wheels come from: the index of a variant, as this machine reaches it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 
 from harness.errors import InputError
 from harness.packages.index import Index, Reach
-
-DEFAULT_PYTHON = (3, 11)
 
 
 def index_for(name: str | None, url: str | None) -> Index:
