@@ -10,7 +10,7 @@ PYTHON3 ?= python3
 # takes the text as it was typed; a variable that was not typed stays unset, whatever the environment has.
 VARIABLES := FRAMEWORK PYTHON VARIANT AS_OF ENGINE INSTALLER REPEATS MEMORY TIMEOUT IMPORT RESULTS RECORD TO \
   LIMIT A B FORMAT PLATFORM RELEASES PLATFORMS DEPS PRE ALL DOWNLOAD FORECAST EXAMPLES MODEL RUNTIME THREADS TRACK \
-  ROUNDS RUNS SPINNING WHEELHOUSE OPSET
+  ROUNDS RUNS SPINNING WHEELHOUSE OPSET MATRIX EXECUTOR BUILDS WORKERS SCHEDULER MAX_TIME MAX_DOWNLOAD PROGRESS
 define pass
 ifeq ($$(origin $(1)),command line)
 override $(1) := $$(value $(1))
@@ -68,6 +68,20 @@ infer: $(BIN)/harness ## Time models: MODEL=mobilenet_v2 RUNTIME="onnxruntime op
 .PHONY: providers
 providers: $(BIN)/harness ## Tell which execution providers really run here [RUNTIME="onnxruntime openvino"]
 	@$(BIN)/harness providers --from-make
+
+$(BIN)/dask: requirements/fleet.txt $(BIN)/sphinx-build
+	@echo "setting up what runs nights and many machines" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fleet.txt >&2
+	@touch $@
+
+.PHONY: nightly
+nightly: $(BIN)/dask ## Measure what is new, and say what changed [MAX_TIME=3600 MAX_DOWNLOAD=5GB AS_OF= EXECUTOR=]
+	@$(BIN)/harness nightly --from-make; status=$$?; \
+	  case $$status in 0|1|3) $(MAKE) --no-print-directory docs >&2 || status=1;; esac; exit $$status
+
+.PHONY: sweep
+sweep: $(BIN)/dask ## Measure every combination: FRAMEWORK="torch jax" PYTHON="3.11 3.13" or MATRIX=file.toml [EXECUTOR=local]
+	@$(BIN)/harness sweep --from-make
 
 .PHONY: replay
 replay: $(BIN)/harness ## Install again from a record's lock, and compare: RECORD=results/records/...
@@ -144,10 +158,10 @@ format: $(BIN)/pytest ## Format the code
 	@$(BIN)/ruff format .
 
 .PHONY: schema
-schema: $(BIN)/harness ## Publish the JSON Schemas of records, forecasts and inference records
-	@$(BIN)/python -c 'import json; from harness.record import schema; print(json.dumps(schema(), indent=1))' > docs/record.schema.json
-	@$(BIN)/python -c 'import json; from harness.forecast import schema; print(json.dumps(schema(), indent=1))' > docs/forecast.schema.json
-	@$(BIN)/python -c 'import json; from harness.inference import schema; print(json.dumps(schema(), indent=1))' > docs/inference.schema.json
+schema: $(BIN)/harness ## Publish the JSON Schemas of what is kept
+	@for name in record forecast inference night; do \
+	  $(BIN)/python -c "import json; from harness.$$name import schema; print(json.dumps(schema(), indent=1))" \
+	    > docs/$$name.schema.json || exit 1; done
 
 .PHONY: bench
 bench: $(BIN)/harness ## Compare with `docker build` + `pip install` [FRAMEWORK=torch==2.3.0]
@@ -161,9 +175,13 @@ bench-tables: $(BIN)/harness ## Time the rebuild of 1,000, 10,000 and 100,000 re
 bench-forecast: $(BIN)/harness ## Time forecasts of a history, cold and cached [FRAMEWORK=torch]
 	@$(BIN)/python benchmarks/forecast.py
 
+.PHONY: bench-fleet
+bench-fleet: $(BIN)/dask ## Simulate up to 64 workers and 10,000 jobs [PLOT=fleet.svg]
+	@$(BIN)/python benchmarks/fleet.py
+
 .PHONY: lock
 lock: $(BIN)/pytest ## Refresh the pins in requirements/ and images/
-	@cd requirements && for name in run docs dev; do \
+	@cd requirements && for name in run docs fleet dev; do \
 	  ../$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host $$name.in || exit 1; done
 	@cd images/tools && for name in pip uv; do \

@@ -70,6 +70,11 @@ def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def usual_memory_limit() -> int:
+    """Three quarters of the machine's memory: what one run may use where nobody says."""
+    return memory_bytes() * 3 // 4
+
+
 @cache
 def commit() -> str | None:
     """The harness's own commit, with `+` behind it where its code was changed since; None outside a checkout."""

@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
@@ -13,16 +14,18 @@ from harness.errors import EnvironmentLacksError, InputError
 from harness.forecast import Forecast, parse_forecast
 from harness.inference import Inference, parse_inference
 from harness.job import compact_instant
+from harness.night import Night, parse_night
 from harness.providers import ProviderReport, parse_report
 from harness.record import Record, parse_record
 
-Value = TypeVar("Value", Record, Forecast, Inference, ProviderReport)
-Kind = Literal["record", "forecast", "inference record", "provider report"]
+Value = TypeVar("Value", Record, Forecast, Inference, ProviderReport, Night)
+Kind = Literal["record", "forecast", "inference record", "provider report", "night"]
 KINDS: dict[Kind, str] = {
     "record": "footprint",
     "forecast": "forecast",
     "inference record": "inference",
     "provider report": "providers",
+    "night": "night",
 }
 """What is kept -> what such a document has for its `stage`."""
 FOLDERS: dict[Kind, str] = {
@@ -30,6 +33,7 @@ FOLDERS: dict[Kind, str] = {
     "forecast": "forecasts",
     "inference record": "inference",
     "provider report": "providers",
+    "night": "nights",
 }
 """What is kept -> its folder among the results."""
 NOT_THIS: dict[Kind, str] = {
@@ -37,8 +41,13 @@ NOT_THIS: dict[Kind, str] = {
     "forecast": "it was not measured: measure it, or ask harness diff or harness fits, which take forecasts",
     "inference record": "it tells how fast a model ran, not what a framework weighs",
     "provider report": "it tells where a runtime can run, not what a framework weighs",
+    "night": "it tells what a night was to measure; its rows are records",
 }
 """What to do about a name that is one of this kind, where one of the other was wanted."""
+
+
+def silently(path: Path, why: str) -> None:
+    """For who reads what another, in the same run, tells the torn ones of."""
 
 
 class Shelf(Generic[Value]):
@@ -99,7 +108,7 @@ class Shelf(Generic[Value]):
             raise InputError(f"{path.name} is {_a(kind)}, not {_a(self.kind)}", tip=NOT_THIS[kind])
         return self.parse(text, name=str(path))
 
-    def all(self, torn: Callable[[Path, str], None]) -> Iterator[Value]:
+    def all(self, torn: Callable[[Path, str], None] = silently) -> Iterator[Value]:
         """Every valid one, in order of their names; an invalid one is told to `torn` and left alone."""
         for path in sorted(self.folder.glob("*/*.json")):
             try:
@@ -125,7 +134,8 @@ class Shelf(Generic[Value]):
                 os.chmod(beside, 0o644)
                 put(beside, path)
             except BaseException:
-                os.unlink(beside)
+                with suppress(FileNotFoundError):  # an interrupt may come when it is in its place already
+                    os.unlink(beside)
                 raise
         except OSError as error:
             raise EnvironmentLacksError(f"the {self.kind} cannot be written to {path}: {error.strerror}") from error
@@ -172,6 +182,13 @@ class ProviderReports(Shelf[ProviderReport]):
 
     def __init__(self, results: Path) -> None:
         super().__init__(results, "provider report", parse_report, lambda one: one.runtime)
+
+
+class Nights(Shelf[Night]):
+    """What nights were to measure, `results/nights/<year>/<record_id>.json`."""
+
+    def __init__(self, results: Path) -> None:
+        super().__init__(results, "night", parse_night, lambda one: str(one.as_of.year))
 
 
 def identified(forecast: Forecast) -> Forecast:

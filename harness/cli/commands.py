@@ -46,18 +46,13 @@ class House:
         self.shows.note(f"left out, not a valid record: {path.name}: {why}")
 
 
-def default_memory() -> int:
-    """Three quarters of the machine's memory."""
-    return host.memory_bytes() * 3 // 4
-
-
 def parse_limits(memory: str | None, timeout: str) -> Limits:
     """Limits of one run.
 
     Raises:
         InputError: a size or a number of seconds is not one.
     """
-    size = job.parse_bytes(memory, name="memory") if memory is not None else default_memory()
+    size = job.parse_bytes(memory, name="memory") if memory is not None else host.usual_memory_limit()
     return Limits(seconds=job.parse_seconds(timeout, name="timeout"), memory_bytes=size)
 
 

@@ -49,6 +49,14 @@ MAKE_VARIABLES = {
     "SPINNING": "spinning",
     "WHEELHOUSE": "wheelhouse",
     "OPSET": "opset",
+    "MATRIX": "matrix_file",
+    "EXECUTOR": "executor",
+    "BUILDS": "builds",
+    "WORKERS": "workers",
+    "SCHEDULER": "scheduler",
+    "MAX_TIME": "max_time",
+    "MAX_DOWNLOAD": "max_download",
+    "PROGRESS": "progress",
 }
 LISTS = ("models", "runtime")
 """Those of them that are words separated by blanks or commas."""
@@ -105,6 +113,72 @@ def reach_options(command: Any) -> Any:
 def output_options(command: Any) -> Any:
     command = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")(command)
     return click.option("-q", "--quiet", is_flag=True, help="Tell nothing while it runs.")(command)
+
+
+def fleet_options(command: Any) -> Any:
+    """How many jobs are done, whichever they are."""
+    for option in reversed(
+        (
+            click.option("--engine", metavar="NAME", help="docker or venv. Default: docker where one answers."),
+            click.option(
+                "--executor",
+                default="serial",
+                show_default=True,
+                metavar="NAME",
+                help="serial, local (several builds at a time) or dask.",
+            ),
+            click.option("--builds", default="4", show_default=True, metavar="N", help="With local: builds at a time."),
+            click.option(
+                "--workers",
+                default="2",
+                show_default=True,
+                metavar="N",
+                help="With dask, without --scheduler: processes.",
+            ),
+            click.option("--scheduler", metavar="ADDRESS", help="With dask: tcp://HOST:8786, or tls://HOST:8786."),
+            *TLS_OPTIONS,
+            click.option("--repeats", default="5", show_default=True, metavar="N", help="Warm imports of each job."),
+            click.option("--memory", metavar="SIZE", help="Memory limit of each run."),
+            click.option(
+                "--timeout", default="1800", show_default=True, metavar="SECONDS", help="Time limit of each run."
+            ),
+            click.option("--max-time", metavar="SECONDS", help="Begin no job after this."),
+            click.option(
+                "--max-download", metavar="SIZE", help="Begin no job that would download more, for example 5GB."
+            ),
+            click.option(
+                "--progress", default="auto", show_default=True, metavar="NAME", help="auto, lines, json or quiet."
+            ),
+            click.option("--from-make", is_flag=True, hidden=True),
+            reach_options,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+TLS_OPTIONS = (
+    click.option("--tls-ca", metavar="FILE", help="TLS: the authority that signed the fleet's certificates (PEM)."),
+    click.option("--tls-cert", metavar="FILE", help="TLS: this machine's certificate."),
+    click.option("--tls-key", metavar="FILE", help="TLS: its key."),
+)
+
+
+def _fleet(options: dict[str, Any]) -> dict[str, Any]:
+    """With what all jobs share as one value."""
+    from dataclasses import fields
+
+    from harness.cli.fleet import Options
+
+    shared = {field.name: options.pop(field.name) for field in fields(Options)}
+    return options | {"options": Options(**shared)}
+
+
+def _words(options: dict[str, Any], *names: str) -> None:
+    """What make hands over as words, as several."""
+    for name in names:
+        if isinstance(options[name], str):
+            options[name] = tuple(options[name].replace(",", " ").split()) or ("",)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -318,6 +392,86 @@ def providers(from_make: bool, **options: Any) -> None:
     if from_make:
         options |= {name: value for name, value in _from_make().items() if name in options}
     options.pop("catalog_file")
+    sys.exit(run(**options))
+
+
+@cli.command()
+@click.option(
+    "--framework", "frameworks", multiple=True, metavar="NAME", help="name==version, or a name for its newest."
+)
+@click.option("--variant", multiple=True, metavar="NAME", help="Builds, see `harness catalog`. Default: pypi.")
+@click.option("--python", multiple=True, metavar="3.X", help="CPython versions. Default: 3.11.")
+@click.option("--as-of", multiple=True, metavar="DATE", help="Days. Default: yesterday, as all of today does.")
+@click.option("--installer", multiple=True, metavar="NAME", help="pip, uv. Default: pip.")
+@click.option("--matrix", "matrix_file", type=click.Path(path_type=Path), help="All of these, from a TOML file.")
+@click.option("--plan", "plan_only", is_flag=True, help="Show the plan, and do nothing.")
+@click.option("--retry-failed", is_flag=True, help="Measure again what has a failed record.")
+@fleet_options
+@results_option
+@output_options
+def sweep(from_make: bool, **options: Any) -> None:
+    """Measure every combination of frameworks, Pythons, dates, builds and installers.
+
+    Each axis may be named more than once. What has a record is not measured again, so that a sweep that was
+    interrupted is finished by starting it again.
+
+    \b
+    harness sweep --framework onnxruntime --framework openvino --python 3.11 --python 3.13
+    harness sweep --matrix matrix.toml --executor dask --scheduler tls://10.0.0.1:8786 ...
+    """
+    from harness.cli.sweep import sweep as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+        _words(options, "variant", "python", "as_of", "installer")
+        if isinstance(options["matrix_file"], str):
+            options["matrix_file"] = Path(options["matrix_file"])
+    sys.exit(run(**_fleet(options)))
+
+
+@cli.command()
+@click.option("--framework", "frameworks", multiple=True, metavar="NAME", help="Of the catalog. Default: all of it.")
+@click.option(
+    "--python", multiple=True, metavar="3.X", help="The first that a release has a wheel for. Default: 3.11, 3.13."
+)
+@click.option("--as-of", metavar="DATE", help="Another night than today's: the day before it.")
+@click.option("--installer", default="pip", show_default=True, metavar="NAME", help="pip or uv.")
+@click.option("--wait", is_flag=True, help="Wait for a night that is under way, instead of leaving.")
+@click.option("--no-charts", "draw", is_flag=True, flag_value=False, default=True, help="Draw no charts.")
+@fleet_options
+@results_option
+@output_options
+def nightly(from_make: bool, **options: Any) -> None:
+    """Measure what is new: releases since the last night, and the newest ones with the dependencies of today.
+
+    The night is planned once, before anything is measured; started again it does what is left. Prints a summary in
+    Markdown, and keeps it in results/nights/. Exits with 3 where something grew or slowed down, or was left out for a
+    budget, and with 1 where a row is missing or failed.
+    """
+    from harness.cli.nightly import nightly as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+        _words(options, "python")
+    sys.exit(run(**_fleet(options)))
+
+
+@cli.command()
+@click.argument("address")
+@click.option("--name", metavar="NAME", help="How it is called. Default: its address.")
+@click.option("--tls-ca", metavar="FILE", help="TLS: the authority that signed the fleet's certificates (PEM).")
+@click.option("--tls-cert", metavar="FILE", help="TLS: this machine's certificate.")
+@click.option("--tls-key", metavar="FILE", help="TLS: its key.")
+@click.option("-q", "--quiet", is_flag=True, help="Tell nothing while it runs.")
+def worker(**options: Any) -> None:
+    """Work for a scheduler of `harness sweep --executor dask`, at ADDRESS, until it closes.
+
+    \b
+    dask scheduler --no-dashboard
+    harness worker tcp://10.0.0.1:8786
+    """
+    from harness.cli.sweep import worker as run
+
     sys.exit(run(**options))
 
 

@@ -1,0 +1,255 @@
+"""How well are many machines used, and what does giving out a job cost? The real scheduler, with jobs that only sleep.
+
+How long a job's build and timing take is drawn from the records of results/, and made shorter, so that a run takes
+seconds; workers are threads of this process, each a host of its own. So the scheduler, its messages and all workers
+share the cores of one machine, which a fleet would not.
+
+Lower bound: total work / workers, and the longest job, whichever is more. A build counts a quarter, as four of them
+share a host. Overlap: timings that had anything beside them on their host; there must be none.
+
+WORKERS="1 16 64" and JOBS="100 10000" choose; PLOT=fleet.svg says where the picture goes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import distributed
+
+from harness.archive.store import Store
+from harness.fleet.events import Event
+from harness.fleet.executors.dask import BUILDERS, DaskExecutor, resources
+from harness.fleet.task import Task
+from harness.progress import Progress
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+JOBS_A_WORKER = 40
+BOUND_SECONDS = 20.0
+"""How long the shortest possible run is made to take."""
+SEED = 20_240_425
+
+
+@dataclass(frozen=True)
+class Nap:
+    """How long a simulated job takes, in seconds."""
+
+    build: float
+    time: float
+
+
+@dataclass(frozen=True)
+class Slept:
+    """When it did what, in seconds of one clock, and where."""
+
+    host: str
+    build: tuple[float, float]
+    time: tuple[float, float]
+
+
+class SleepBench:
+    def build(self, task: Task, progress: Progress) -> tuple[float, float]:
+        progress.phase("build")
+        return _sleep(task.what.build)
+
+    def time(self, task: Task, built: tuple[float, float], progress: Progress) -> Slept:
+        progress.phase("time")
+        return Slept(distributed.get_worker().address, built, _sleep(task.what.time))
+
+
+@dataclass(frozen=True)
+class Sleeping:
+    """The work."""
+
+    @contextmanager
+    def open(self, say: Callable[[str], None]) -> Iterator[SleepBench]:  # noqa: ARG002
+        yield SleepBench()
+
+    def lost(self, task: Task, reason: str) -> Slept:
+        sys.exit(f"error: {task.task_id} was lost: {reason}")
+
+
+def _sleep(seconds: float) -> tuple[float, float]:
+    began = time.monotonic()
+    if seconds:
+        time.sleep(seconds)
+    return began, time.monotonic()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    workers: int
+    jobs: int
+    bound: float
+    seconds: float
+    overlaps: int
+    imbalance: float
+    """Of what hosts were busy with: the most over the mean."""
+
+
+def drawn() -> list[Nap]:
+    """Build and timing of every record that is ok, in seconds."""
+    found = []
+    for one in Store(RESULTS).all():
+        figures, samples, told = one.figures, one.samples, one.environment
+        if one.status != "ok" or figures.install_seconds is None:
+            continue
+        runs = (*samples.first_bare, *samples.first, *samples.bare, *samples.warm, *samples.cold)
+        timing = figures.install_seconds + sum(run.seconds for run in runs)
+        if told.alone_from is not None and told.alone_until is not None:
+            timing = (told.alone_until - told.alone_from).total_seconds()
+        build = (figures.resolve_seconds or 5.0) + (figures.download_seconds or (figures.download_bytes or 0) / 60e6)
+        found.append(Nap(build, timing))
+    return found
+
+
+def bound(naps: Sequence[Nap], workers: int) -> float:
+    """Seconds below which nobody could do these."""
+    total = sum(nap.build / BUILDERS + nap.time for nap in naps)
+    return max(total / workers, max(nap.build + nap.time for nap in naps))
+
+
+def simulate(naps: Sequence[Nap], workers: int) -> Outcome:
+    """Have them slept, heavy ones first, as a sweep does."""
+    ordered = sorted(naps, key=lambda nap: -(nap.build + nap.time))
+    tasks = [Task(f"job-{number}", nap) for number, nap in enumerate(ordered)]
+    with (
+        distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=BUILDERS,
+            processes=False,
+            dashboard_address=None,
+            resources=resources(frozenset()),
+            memory_limit=0,
+            silence_logs="CRITICAL",
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        client.wait_for_workers(workers)
+        began = time.monotonic()
+        slept = [result for _, result in DaskExecutor(client).run(iter(tasks), Sleeping(), ignore)]
+        seconds = time.monotonic() - began
+    assert len(slept) == len(tasks), f"{len(slept)} of {len(tasks)} came back"
+    busy: dict[str, float] = {}
+    for one in slept:
+        busy[one.host] = busy.get(one.host, 0.0) + one.time[1] - one.time[0]
+    imbalance = max(busy.values()) * workers / (sum(busy.values()) or 1)
+    return Outcome(workers, len(tasks), bound(naps, workers), seconds, overlaps(slept), imbalance)
+
+
+def ignore(event: Event) -> None:
+    """Nobody watches."""
+
+
+def overlaps(slept: Sequence[Slept]) -> int:
+    """Timings that had another timing or a build beside them on their host."""
+    found = 0
+    by_host: dict[str, list[Slept]] = {}
+    for one in slept:
+        by_host.setdefault(one.host, []).append(one)
+    for mine in by_host.values():
+        spans = sorted([(*one.build, False) for one in mine] + [(*one.time, True) for one in mine])
+        open_until = [(float("-inf"), False)]
+        for began, ended, timed in spans:
+            open_until = [(until, kind) for until, kind in open_until if until > began]
+            found += sum(timed or kind for _, kind in open_until)
+            open_until.append((ended, timed))
+    return found
+
+
+def main() -> None:
+    records = drawn()
+    rng = random.Random(SEED)
+    print(f"{len(records)} records: build {_spread([one.build for one in records])}, ", end="")
+    print(f"timing {_spread([one.time for one in records])}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    print("| workers |   jobs | bound, s | makespan, s | ratio | overlapping timings | busiest host |")
+    print("|--------:|-------:|---------:|------------:|------:|--------------------:|-------------:|")
+    found = []
+    for workers in _numbers("WORKERS", "1 2 4 8 16 32 64"):
+        naps = rng.choices(records, k=workers * JOBS_A_WORKER)
+        shorter = BOUND_SECONDS / bound(naps, workers)
+        one = simulate([Nap(nap.build * shorter, nap.time * shorter) for nap in naps], workers)
+        found.append(one)
+        print(
+            f"| {one.workers:7} | {one.jobs:6,} | {one.bound:8.1f} | {one.seconds:11.1f} "
+            f"| {one.seconds / one.bound:5.2f} | {one.overlaps:19} | {one.imbalance:12.2f} |",
+            flush=True,
+        )
+    print("\njobs that take no time at all, on 16 workers: what giving one out and taking its result costs\n")
+    print("|   jobs | seconds | ms a job |")
+    print("|-------:|--------:|---------:|")
+    costs = []
+    for jobs in _numbers("JOBS", "100 1000 10000"):
+        one = simulate([Nap(0.0, 0.0)] * (jobs - 1) + [Nap(0.0, 1e-9)], 16)
+        costs.append(one)
+        print(f"| {jobs:6,} | {one.seconds:7.1f} | {one.seconds / jobs * 1000:8.2f} |", flush=True)
+    print("\nreach: ratio at most 1.15 with 16 workers, no overlapping timings")
+    if picture := os.environ.get("PLOT"):
+        plot(found, costs, Path(picture))
+    if any(one.overlaps for one in (*found, *costs)):
+        sys.exit("error: timings overlapped")
+
+
+def plot(found: Sequence[Outcome], costs: Sequence[Outcome], path: Path) -> None:
+    """Makespan over its lower bound by workers, and the cost of a job by jobs."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    pyplot.rcParams.update({"font.size": 9, "svg.hashsalt": "fleet", "svg.fonttype": "none"})
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(7.6, 3.1), layout="constrained")
+    left.axhline(1.0, color="#8c8c8c", linewidth=1)
+    left.plot([one.workers for one in found], [one.seconds / one.bound for one in found], "o-", color="#0072b2")
+    for one in found:
+        left.annotate(
+            f"{one.seconds / one.bound:.2f}",
+            (one.workers, one.seconds / one.bound),
+            (0, 6),
+            None,
+            "offset points",
+            ha="center",
+        )
+    left.set_xscale("log", base=2)
+    left.set_xticks([one.workers for one in found], [str(one.workers) for one in found])
+    left.set_ylim(0.95, max(1.3, *(one.seconds / one.bound + 0.08 for one in found)))
+    left.set_xlabel(f"workers, {JOBS_A_WORKER} jobs each")
+    left.set_title("Makespan over its lower bound (line: 1)", fontsize=10)
+    right.plot([one.jobs for one in costs], [one.seconds / one.jobs * 1000 for one in costs], "o-", color="#d55e00")
+    for one in costs:
+        right.annotate(
+            f"{one.seconds / one.jobs * 1000:.1f}",
+            (one.jobs, one.seconds / one.jobs * 1000),
+            (0, 6),
+            None,
+            "offset points",
+            ha="center",
+        )
+    right.set_xscale("log")
+    right.set_xticks([one.jobs for one in costs], [f"{one.jobs:,}" for one in costs])
+    right.minorticks_off()
+    right.set_ylim(0, max(one.seconds / one.jobs * 1000 for one in costs) * 1.25)
+    right.set_xlabel("jobs, 16 workers")
+    right.set_title("Cost of giving out a job, ms", fontsize=10)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
+
+
+def _numbers(name: str, usual: str) -> list[int]:
+    return [int(word) for word in os.environ.get(name, usual).split()]
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    return f"{min(seconds):.0f} to {max(seconds):.0f} s, median {statistics.median(seconds):.0f}"
+
+
+if __name__ == "__main__":
+    main()

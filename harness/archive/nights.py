@@ -1,0 +1,147 @@
+"""What came of a night: its rows, counted against those that it was to have, and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from harness.archive import select, series
+from harness.archive.series import Detect, SizeChange, TimeStep
+from harness.archive.store import Nights
+from harness.job import Job
+from harness.night import Night, NightJob
+from harness.record import Record
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row that a night was to have."""
+
+    job: NightJob
+    record: Record | None
+    """The last measurement; None: there is none."""
+    left_out: str = ""
+    """Why it was not begun."""
+
+    @property
+    def missing(self) -> bool:
+        """Neither measured, nor left out for a reason."""
+        return self.record is None and not self.left_out
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A night, as the records tell it."""
+
+    night: Night
+    rows: tuple[Row, ...]
+    sizes: tuple[SizeChange, ...]
+    times: tuple[TimeStep, ...]
+    unfinished: tuple[tuple[Night, int], ...] = ()
+    """Earlier nights that lack rows, and how many."""
+
+    def ended(self, status: str) -> tuple[Record, ...]:
+        """Records of the night with this status."""
+        return tuple(row.record for row in self.rows if row.record is not None and row.record.status == status)
+
+    @property
+    def recorded(self) -> int:
+        return sum(row.record is not None for row in self.rows)
+
+    @property
+    def missing(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.missing)
+
+    @property
+    def left_out(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.left_out)
+
+    @property
+    def regressions(self) -> int:
+        """Sizes that grew and times that rose."""
+        return sum(change.bytes > 0 for change in self.sizes) + len(self.times)
+
+    @property
+    def exit_status(self) -> int:
+        """3: a regression, or else 1: a row is missing or failed, or else 3: left out for a budget, or else 0."""
+        if self.regressions:
+            return 3
+        if self.missing or self.ended("failed") or self.night.unplanned:
+            return 1
+        return 3 if self.left_out else 0
+
+
+def outcome(
+    night: Night,
+    records: Sequence[Record],
+    *,
+    left_out: Mapping[str, str] | None = None,
+    earlier: Iterable[Night] = (),
+    detect: Detect = series.detect_steps,
+) -> Outcome:
+    """Count and compare.
+
+    Args:
+        records: all that are kept.
+        left_out: job's slug -> why it was not begun.
+        earlier: other nights; those that lack rows are told.
+    """
+    last = {job_key(one): one for one in sorted(records, key=lambda one: (one.measured_at, one.record_id))}
+    rows = []
+    sizes: list[SizeChange] = []
+    times: list[TimeStep] = []
+    for job in night.jobs:
+        record = last.get(key_of(job.job))
+        why = "" if record is not None else (left_out or {}).get(job.job.slug, "")
+        rows.append(Row(job, record, why))
+        if record is None:
+            continue
+        for kind in job.series:
+            sizes += series.size_changes(record, kind, records)
+        if "night" in job.series and record.status == "ok":
+            times += series.time_steps(record, records, detect)
+    lacking = [
+        (one, sum(key_of(job.job) not in last for job in one.jobs))
+        for one in sorted(earlier, key=lambda one: one.as_of)
+        if one.as_of < night.as_of
+    ]
+    return Outcome(
+        night, tuple(rows), tuple(sizes), tuple(times), tuple((one, count) for one, count in lacking if count)
+    )
+
+
+def suspects(night: Night, records: Sequence[Record], detect: Detect = series.detect_steps) -> list[NightJob]:
+    """Jobs of a night that are to be measured a second time before anything is said of their times."""
+    last = {job_key(one): one for one in sorted(records, key=lambda one: (one.measured_at, one.record_id))}
+    found = []
+    for job in night.jobs:
+        record = last.get(key_of(job.job))
+        if record is not None and "night" in job.series and series.suspects(record, records, detect):
+            found.append(job)
+    return found
+
+
+def job_key(one: Record) -> tuple[object, ...]:
+    """What a record is the measurement of."""
+    return (*select.build(one), one.version, one.as_of, one.engine, one.installer)
+
+
+def key_of(job: Job) -> tuple[object, ...]:
+    """The same of a job."""
+    build = (job.request.name, job.variant, job.request.extras, job.target.python_version, job.target.platform)
+    return (*build, str(job.request.version), job.as_of, job.engine, job.installer)
+
+
+def ages(records: Iterable[Record]) -> list[tuple[str, str, datetime]]:
+    """How old the data is: of each framework the version and instant of its last measurement that is ok."""
+    found: dict[str, Record] = {}
+    for one in records:
+        if one.status == "ok" and (one.framework not in found or found[one.framework].measured_at < one.measured_at):
+            found[one.framework] = one
+    return [(name, one.version, one.measured_at) for name, one in sorted(found.items())]
+
+
+def kept(shelf: Nights) -> list[Night]:
+    """All nights that are kept, whole ones."""
+    return list(shelf.all())

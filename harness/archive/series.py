@@ -1,0 +1,214 @@
+"""Two series over time, never mixed, and what changed in them.
+
+`release`: the versions of one build, each with the dependencies of the day on which it came out. `night`: one version,
+with the dependencies of each night. Sizes are deterministic: each is held against the one before it. Times are noisy:
+steps are looked for in the series of one host, method and image alone, and count only once they were seen twice.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from harness.archive import compare, select
+from harness.archive.compare import Difference
+from harness.night import Series
+from harness.record import Record
+
+SIZES = ("wheel_bytes", "download_bytes", "installed_bytes")
+"""Sizes that are watched."""
+TIMES = ("import_first_seconds", "import_warm_seconds", "install_seconds")
+"""Times that are watched."""
+SIZE_FLOOR_BYTES = 1_000_000
+SIZE_SHARE = 0.01
+"""A size has changed where it differs by more than the greater of both."""
+STEP_SHARE = 0.05
+"""A time has changed where its level has risen by more than this."""
+SHORTEST = 5
+"""Points before a night that steps are looked for in; fewer show no level."""
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class SizeChange:
+    """A size that is not what it was."""
+
+    series: Series
+    figure: str
+    difference: Difference
+    """Between the two records, attributed to distributions."""
+
+    @property
+    def bytes(self) -> int:
+        found = self.difference.delta(self.figure).difference
+        assert isinstance(found, int)
+        return found
+
+    @property
+    def before(self) -> Record:
+        assert isinstance(self.difference.before, Record)
+        return self.difference.before
+
+    @property
+    def after(self) -> Record:
+        assert isinstance(self.difference.after, Record)
+        return self.difference.after
+
+
+@dataclass(frozen=True)
+class TimeStep:
+    """A time whose level has risen."""
+
+    figure: str
+    before: tuple[Record, ...]
+    """The level before: every measurement of it, oldest first."""
+    after: tuple[Record, ...]
+    """The level since: at least two measurements."""
+
+    @property
+    def before_seconds(self) -> float:
+        return _level(self.before, self.figure)
+
+    @property
+    def after_seconds(self) -> float:
+        return _level(self.after, self.figure)
+
+    @property
+    def share(self) -> float:
+        """By how much it has risen, of what it was."""
+        return self.after_seconds / self.before_seconds - 1
+
+
+def kind(one: Record) -> tuple[object, ...]:
+    """What records have in common whose sizes may be compared."""
+    return (*select.build(one), one.engine, one.installer, one.methods.get("sizes"))
+
+
+def bench(one: Record) -> tuple[object, ...] | None:
+    """What records have in common whose times may be compared; None where the host is not known."""
+    told = one.environment
+    if told.host_id is None:
+        return None
+    return (*kind(one), one.methods.get("times"), told.host_id, told.cpu_model, told.cpu_count, told.image_digest)
+
+
+def before(one: Record, series: Series, records: Iterable[Record]) -> Record | None:
+    """The record that comes before one in a series; None where it is the first.
+
+    Only records that are ok are in a series: a failed one has no sizes to compare with.
+    """
+    mine = [other for other in records if other.status == "ok" and kind(other) == kind(one)]
+    if series == "night":
+        earlier = [other for other in mine if other.version == one.version and other.as_of < one.as_of]
+        return max(earlier, key=lambda other: (other.as_of, other.measured_at, other.record_id), default=None)
+    lower = [other for other in mine if select.version_of(other) < select.version_of(one)]
+    highest = max((select.version_of(other) for other in lower), default=None)
+    # of a version the record nearest to its release; of those the last, which repeats the others
+    first = min((other.as_of for other in lower if select.version_of(other) == highest), default=None)
+    same = [other for other in lower if (select.version_of(other), other.as_of) == (highest, first)]
+    return max(same, key=lambda other: (other.measured_at, other.record_id), default=None)
+
+
+def size_changes(one: Record, series: Series, records: Iterable[Record]) -> list[SizeChange]:
+    """Sizes of a record that differ from the one before it by more than the greater of 1 MB and 1 %."""
+    earlier = before(one, series, records) if one.status == "ok" else None
+    if earlier is None:
+        return []
+    found = []
+    difference = compare.diff(earlier, one)
+    for figure in SIZES:
+        was = getattr(earlier.figures, figure)
+        change = difference.delta(figure).difference
+        if change is not None and was is not None and abs(change) > max(SIZE_FLOOR_BYTES, SIZE_SHARE * was):
+            found.append(SizeChange(series, figure, difference))
+    return found
+
+
+def nights(one: Record, records: Iterable[Record]) -> list[Record]:
+    """Every measurement of one build on one bench, up to a night: one version gives way to the next in it."""
+    mine = bench(one)
+    if mine is None:
+        return []
+    alike = [other for other in records if other.status == "ok" and other.as_of <= one.as_of and bench(other) == mine]
+    return sorted(alike, key=lambda other: (other.as_of, other.measured_at, other.record_id))
+
+
+Detect = Callable[[Sequence[float]], list[tuple[int, int]]]
+"""Finds the segments of constant level: from, to (not included)."""
+
+
+def detect_steps(values: Sequence[float]) -> list[tuple[int, int]]:
+    """Segments by asv's detector: an L1 fit with a penalty for each step that grows with the length of the series.
+
+    https://asv.readthedocs.io/en/stable/dev.html#module-asv.step_detect
+
+    Raises:
+        ModuleNotFoundError: asv is not installed.
+    """
+    from asv.step_detect import detect_steps as detect
+
+    return [(int(left), int(right)) for left, right, *_ in detect(list(values))]
+
+
+def suspects(one: Record, records: Iterable[Record], detect: Detect = detect_steps) -> tuple[str, ...]:
+    """Times that have a step with a night's record if a second measurement is like the first: to be measured again.
+
+    A series of fewer than `SHORTEST` earlier points has none.
+    """
+    earlier, tonight = _split(one, records)
+    return tuple(step.figure for step in _new_steps(earlier, tonight * 2, detect)) if len(tonight) == 1 else ()
+
+
+def time_steps(one: Record, records: Iterable[Record], detect: Detect = detect_steps) -> list[TimeStep]:
+    """Times whose level has risen, as shows with a night that was measured twice, and did not show before it.
+
+    A small step shows only after some nights; then those of its nights are in `after`.
+    """
+    earlier, tonight = _split(one, records)
+    return _new_steps(earlier, tonight, detect) if len(tonight) >= 2 else []
+
+
+def _split(one: Record, records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+    series = nights(one, records)
+    return [other for other in series if other.as_of < one.as_of], [
+        other for other in series if other.as_of == one.as_of
+    ]
+
+
+def _new_steps(earlier: list[Record], tonight: list[Record], detect: Detect) -> list[TimeStep]:
+    """Steps that the night shows, and that did not show without it."""
+    found = []
+    for figure in TIMES:
+        told = [one for one in earlier if getattr(one.figures, figure) is not None]
+        if len(told) < SHORTEST:
+            continue
+        now = [one for one in tonight if getattr(one.figures, figure) is not None]
+        step = _last_step(figure, told + now, detect)
+        if step is None or len(step.after) < 2:
+            continue
+        known = _last_step(figure, told, detect)
+        began = len(told) + len(now) - len(step.after)
+        if known is None or abs(len(told) - len(known.after) - began) > SAME_STEP:
+            found.append(step)
+    return found
+
+
+SAME_STEP = 2
+"""By so many points the place of one step may move as more points come."""
+
+
+def _last_step(figure: str, records: Sequence[Record], detect: Detect) -> TimeStep | None:
+    """The last change of level, where it goes up far enough."""
+    segments = detect([getattr(one.figures, figure) for one in records])
+    if len(segments) < 2:
+        return None
+    (left, middle), (_, right) = segments[-2:]
+    step = TimeStep(figure, tuple(records[left:middle]), tuple(records[middle:right]))
+    return step if step.before_seconds > 0 and step.share > STEP_SHARE else None
+
+
+def _level(records: Sequence[Record], figure: str) -> float:
+    return float(statistics.median(getattr(one.figures, figure) for one in records))

@@ -1,0 +1,86 @@
+"""`harness sweep`: what is to be done, and what was."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import click
+
+from harness.cli.pages.layout import heading, say, table
+from harness.cli.pages.words import outcome, plain
+from harness.cli.render import Page, count, day, megabytes
+from harness.fleet.plan import Plan, Planned
+from harness.fleet.run import Ran
+
+LISTED = 40
+"""Jobs that a plan lists; more are summed up."""
+
+
+def plan(found: Plan, console: Page, *, as_json: bool = False) -> None:
+    """Each job with what it may download, and how that is known."""
+    if as_json:
+        click.echo(json.dumps([_as_json(one) for one in found.jobs], indent=1))
+        return
+    shown = found.jobs[:LISTED]
+    table(console, ("job", "Python", "as of", "with", ">download", "known by"), (_cells(one) for one in shown))
+    if rest := found.jobs[LISTED:]:
+        say(console, f"and {count(len(rest), 'more job')}")
+    say(console, f"{headline(found)}.", "bold")
+    say(console)
+
+
+def headline(found: Plan) -> str:
+    """`12 jobs, 2 of them recorded already; 10 to be measured, about 340 MB to download`."""
+    told = count(len(found.jobs), "job")
+    if found.done:
+        told += f", {len(found.done)} of them recorded already"
+    if not found.to_do:
+        return f"{told}; nothing to be done"
+    unsure = sum(one.estimate.known_by == "own wheel" for one in found.to_do)
+    told += f"; {len(found.to_do)} to be measured, {'at least' if unsure else 'about'} "
+    told += f"{megabytes(found.download_bytes)} to download"
+    return told + (
+        f" ({unsure} told by their own wheel alone; `harness forecast NAME --with-deps` tells the rest)"
+        if unsure
+        else ""
+    )
+
+
+def ran(done: Ran, console: Page) -> None:
+    """How each job ended, and what was left out."""
+    counts = Counter(one.status for one in done.records)
+    told = ", ".join(
+        f"{counts[status]} {status}" for status in ("ok", "failed", "unsupported", "skipped") if counts[status]
+    )
+    say(console, f"{count(len(done.records), 'record')} in {done.seconds:,.0f} s{f': {told}' if told else ''}", "bold")
+    for one in done.records:
+        if one.status != "ok":
+            say(console, plain(f"{one.framework} {one.version}, Python {one.python}: {outcome(one)}"), "red")
+    if done.left_out:
+        heading(console, "left out")
+        for slug, why in done.left_out.items():
+            say(console, plain(f"{slug}: {why}"))
+
+
+def _cells(one: Planned) -> tuple[str, ...]:
+    job = one.job
+    variant = "" if job.variant == "pypi" else f" ({job.variant})"
+    size = megabytes(one.estimate.bytes) if one.estimate.parts else "-"
+    how = ("recorded", "") if one.record_id else (size, one.estimate.known_by)
+    return (
+        f"{job.request}{variant}",
+        job.target.python_version,
+        day(job.as_of),
+        job.installer,
+        *how,
+    )
+
+
+def _as_json(one: Planned) -> dict[str, object]:
+    return {
+        "job": one.job.slug,
+        "record": one.record_id,
+        "download_bytes": None if one.record_id else one.estimate.bytes,
+        "known_by": None if one.record_id else one.estimate.known_by,
+    }

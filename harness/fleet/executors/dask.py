@@ -1,0 +1,304 @@
+"""Many machines, through Dask distributed.
+
+Dask carries tasks to workers and their results back, keeps builds and timings of one worker apart by its resources,
+and tells which workers are there. Which host gets which task is decided here: what was built on a host is timed there,
+and a lost host's tasks are done anew. https://distributed.dask.org/en/stable/resources.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import distributed
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from harness import __version__, host
+from harness.errors import EnvironmentLacksError
+from harness.fleet.events import WAITING, Event, Reporter, from_dict
+from harness.fleet.task import DOCKER, GPU, Results, Task, Work
+
+PLUGIN = "footprint-harness"
+TOPIC = "footprint-harness"
+BUILD_SHARE, WHOLE = 0.25, 1.0
+"""Of the resource `host`. Each task claims some: one that claims nothing would run beside a timing.
+https://github.com/dask/distributed/issues/3552"""
+BUILDERS = int(WHOLE / BUILD_SHARE)
+ATTEMPTS = 3
+"""How many hosts may be lost with a task before it is given up."""
+LOOK_SECONDS = 1.0
+"""Between two looks at which workers are there."""
+ALONE_SECONDS = 60.0
+"""How long tasks wait for a worker that could do them."""
+CAN_HAVE = (DOCKER, GPU)
+PLENTY = 1_000_000.0
+"""As a resource, what a host has or has not: no number of tasks uses it up."""
+
+
+def resources(has: frozenset[str]) -> dict[str, float]:
+    """What a worker offers: its host, whole, and what it has."""
+    return {"host": WHOLE, **{name: PLENTY for name in CAN_HAVE if name in has}}
+
+
+class BenchPlugin(WorkerPlugin):  # type: ignore[misc]
+    """A worker's bench, open from when the work is announced until another is, or the worker closes."""
+
+    name = PLUGIN
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    async def setup(self, worker: distributed.Worker) -> None:
+        """Open the bench; why it could not be is kept, so that the others go on."""
+        self.worker, self.stop = worker, threading.Event()
+        self.built: dict[str, Any] = {}
+        self.failure = ""
+        self._context = self.work.open(lambda text: self._tell(Event("", "note", time.time(), worker.address, text)))
+        try:
+            self.bench = await asyncio.to_thread(self._context.__enter__)
+        except Exception as error:
+            self.failure = str(error) or type(error).__name__
+
+    async def teardown(self, worker: distributed.Worker) -> None:  # noqa: ARG002
+        """Close it; what still runs ends at its next sign of life."""
+        self.stop.set()
+        if not self.failure:
+            await asyncio.to_thread(self._context.__exit__, None, None, None)
+
+    def reporter(self, task: Task) -> Reporter:
+        return Reporter(task.task_id, self.worker.address, self._tell, self.stop)
+
+    def _tell(self, event: Event) -> None:
+        self.worker.log_event(TOPIC, event.to_dict())
+
+
+def _plugin() -> BenchPlugin:
+    found = distributed.get_worker().plugins[PLUGIN]
+    assert isinstance(found, BenchPlugin)
+    return found
+
+
+def _build(task: Task) -> None:
+    """Build on this worker; what was built stays here."""
+    plugin = _plugin()
+    reporter = plugin.reporter(task)
+    plugin.built[task.task_id] = plugin.bench.build(task, reporter)
+    reporter.phase(WAITING)
+
+
+def _time(task: Task) -> Any:
+    plugin = _plugin()
+    return plugin.bench.time(task, plugin.built.pop(task.task_id), plugin.reporter(task))
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """What a worker tells of itself."""
+
+    has: frozenset[str]
+    version: str
+    commit: str | None
+    failure: str
+
+
+def _introduce(dask_worker: distributed.Worker) -> Introduction:
+    failure = dask_worker.plugins[PLUGIN].failure
+    has = frozenset(CAN_HAVE) & dask_worker.state.total_resources.keys()
+    return Introduction(has, __version__, host.commit(), failure)
+
+
+@dataclass
+class _Host:
+    """A worker, as the one who gives it tasks sees it."""
+
+    has: frozenset[str]
+    building: dict[str, Task] = field(default_factory=dict)
+    timing: dict[str, Task] = field(default_factory=dict)
+
+
+class DaskExecutor:
+    """Gives tasks to the workers of a scheduler.
+
+    Each host gets a few tasks at a time, builds all of them and then times them one by one; while it times the last it
+    gets the next few. How few falls with what is left, so that no host ends long after the others: guided
+    self-scheduling (Polychronopoulos and Kuck, 1987, https://doi.org/10.1109/TC.1987.5009495).
+    """
+
+    def __init__(self, client: distributed.Client) -> None:
+        self.client = client
+
+    def run(self, tasks: Iterator[Task], work: Work, tell: Callable[[Event], None]) -> Results:
+        """See `Executor`."""
+        run = _Run(self.client, tasks, work, tell)
+        try:
+            yield from run.results()
+        finally:
+            run.close()
+
+
+class _Run:
+    def __init__(
+        self, client: distributed.Client, tasks: Iterator[Task], work: Work, tell: Callable[[Event], None]
+    ) -> None:
+        self.client, self.tasks, self.work, self.tell = client, tasks, work, tell
+        self.hosts: dict[str, _Host] = {}
+        self.again: deque[Task] = deque()
+        self.attempts: dict[str, int] = {}
+        self.futures: dict[distributed.Future, tuple[Task, str]] = {}
+        self.ended: queue.SimpleQueue[distributed.Future] = queue.SimpleQueue()
+        self.refused: set[str] = set()
+        self.more = True
+        self.looked = 0.0
+        self.last_able = time.monotonic()
+        client.subscribe_topic(TOPIC, lambda event: tell(from_dict(event[1])))
+        client.register_plugin(BenchPlugin(work))
+
+    def results(self) -> Iterator[tuple[Task, Any]]:
+        while True:
+            yield from self._look()
+            self._give()
+            yield from self._give_up()
+            if not self.futures and not self.again and not self.more:
+                return
+            with suppress(queue.Empty):
+                yield from self._took(self.ended.get(timeout=LOOK_SECONDS))
+                while True:
+                    yield from self._took(self.ended.get_nowait())
+
+    def close(self) -> None:
+        """Nothing of this goes on: what runs on workers ends at its next sign of life."""
+        with suppress(Exception):  # the scheduler itself may be what went away
+            self.client.cancel(list(self.futures), force=True)
+            self.client.unregister_worker_plugin(PLUGIN)
+            self.client.unsubscribe_topic(TOPIC)
+
+    def _look(self) -> Iterator[tuple[Task, Any]]:
+        """Which workers came, and which went."""
+        now = time.monotonic()
+        if now - self.looked < LOOK_SECONDS:
+            return
+        self.looked = now
+        try:
+            there = set(self.client.nthreads())
+        except (OSError, TimeoutError) as error:
+            raise EnvironmentLacksError(
+                f"the scheduler went away: {type(error).__name__}", tip="start it, then run the same again"
+            ) from error
+        for address in self.hosts.keys() - there:
+            gone = self.hosts.pop(address)
+            self.tell(Event("", "note", time.time(), address, f"worker {address} was lost"))
+            for task in (*gone.building.values(), *gone.timing.values()):
+                yield from self._retry(task, f"the worker that did it was lost, {ATTEMPTS} times")
+        self.refused &= there
+        for address, told in self._introductions(there - self.hosts.keys() - self.refused).items():
+            if told.failure or (told.version, told.commit) != (__version__, host.commit()):
+                self.refused.add(address)
+                why = told.failure or f"it has harness {told.version} ({told.commit}), not {__version__}"
+                self.tell(Event("", "note", time.time(), address, f"worker {address} takes no job: {why}"))
+            else:
+                self.hosts[address] = _Host(told.has)
+                has = ", ".join(sorted(told.has)) or "no container engine"
+                self.tell(Event("", "note", time.time(), address, f"worker {address} joined: {has}"))
+
+    def _introductions(self, addresses: set[str]) -> Mapping[str, Introduction]:
+        if not addresses:
+            return {}
+        found = self.client.run(_introduce, workers=list(addresses), on_error="return")
+        return {address: told for address, told in found.items() if isinstance(told, Introduction)}
+
+    def _give(self) -> None:
+        """The next few tasks, to every host that is through with its last."""
+        idle = [one for one in self.hosts.items() if not one[1].building and len(one[1].timing) <= 1]
+        idle.sort(key=lambda one: len(one[1].timing))
+        for address, mine in idle:
+            for task in self._batch(mine.has):
+                mine.building[task.task_id] = task
+                self._submit(_build, task, address, BUILD_SHARE)
+
+    def _batch(self, has: frozenset[str]) -> list[Task]:
+        """At most as many as a host builds at a time, and fewer towards the end."""
+        fitting = [task for task in self.again if task.needs <= has]
+        ahead = 2 * BUILDERS * len(self.hosts)
+        while self.more and len(fitting) < ahead:
+            if (task := next(self.tasks, None)) is None:
+                self.more = False
+            else:
+                self.again.append(task)
+                if task.needs <= has:
+                    fitting.append(task)
+        batch = fitting[: max(1, min(BUILDERS, len(fitting) // (2 * len(self.hosts))))]
+        for task in batch:
+            self.again.remove(task)
+        return batch
+
+    def _give_up(self) -> Iterator[tuple[Task, Any]]:
+        """Tasks that no worker could do, for so long that none will come."""
+        able = any(task.needs <= mine.has for task in self.again for mine in self.hosts.values())
+        if self.futures or able or not (self.again or self.more):
+            self.last_able = time.monotonic()
+        if time.monotonic() - self.last_able < ALONE_SECONDS:
+            return
+        if not self.hosts:
+            raise EnvironmentLacksError(
+                "the scheduler has no worker that could do anything", tip="start some: harness worker ADDRESS"
+            )
+        while self.again:
+            task = self.again.popleft()
+            yield task, self.work.lost(task, f"no worker has {', '.join(sorted(task.needs))}")
+
+    def _submit(self, what: Callable[[Task], Any], task: Task, address: str, share: float) -> None:
+        claims = {"host": share, **dict.fromkeys(task.needs, 1.0)}
+        future = self.client.submit(
+            what,
+            task,
+            key=f"{what.__name__}-{task.task_id}-{self.attempts.get(task.task_id, 0)}",
+            workers=[address],
+            allow_other_workers=False,
+            resources=claims,
+            pure=False,
+            retries=0,
+            priority=10 if what is _time else 0,
+        )
+        self.futures[future] = task, address
+        future.add_done_callback(self.ended.put)
+
+    def _took(self, future: distributed.Future) -> Iterator[tuple[Task, Any]]:
+        """What a future came to."""
+        if future not in self.futures:
+            return  # of a host that was lost meanwhile
+        task, address = self.futures.pop(future)
+        mine = self.hosts.get(address)
+        if future.status == "finished" and mine is not None and task.task_id in mine.building:
+            mine.timing[task.task_id] = mine.building.pop(task.task_id)
+            self._submit(_time, task, address, WHOLE)
+            return
+        if mine is not None:
+            mine.building.pop(task.task_id, None)
+            mine.timing.pop(task.task_id, None)
+        if future.status == "finished":
+            yield task, future.result()
+        else:
+            error = None if future.status == "cancelled" else future.exception()
+            lost = isinstance(error, distributed.scheduler.KilledWorker | KeyError) or future.status == "cancelled"
+            why = f"the worker that did it was lost, {ATTEMPTS} times"
+            yield from self._retry(task, why if lost else f"{type(error).__name__}: {error}", final=not lost)
+        future.release()
+
+    def _retry(self, task: Task, reason: str, *, final: bool = False) -> Iterator[tuple[Task, Any]]:
+        """Do a task anew, or give it up."""
+        for future in [one for one, (mine, _) in self.futures.items() if mine == task]:
+            del self.futures[future]
+            future.cancel(force=True)
+        self.attempts[task.task_id] = self.attempts.get(task.task_id, 0) + 1
+        if final or self.attempts[task.task_id] >= ATTEMPTS:
+            yield task, self.work.lost(task, reason)
+        else:
+            self.tell(Event(task.task_id, "retry", time.time()))
+            self.again.appendleft(task)

@@ -1,0 +1,242 @@
+"""Make plans: ask the index what requests mean, and the archive what is known already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+
+from packaging.version import Version
+
+from harness import __version__, host
+from harness.archive.store import Forecasts, Nights, Store
+from harness.catalog import Catalog
+from harness.errors import InputError, NotOnIndexError
+from harness.fleet.footprints import Weigh
+from harness.fleet.matrix import Combination
+from harness.fleet.plan import Part, Plan, Planned, estimate, recorded
+from harness.forecast import Forecast
+from harness.job import Job, Request, Target
+from harness.night import Night, NightJob, Series, night_id
+from harness.packages.index import File, Index
+from harness.packages.release import settle
+from harness.packages.sources import index_for
+from harness.progress import Progress
+from harness.record import Record
+from harness.stages import forecast
+
+
+@dataclass
+class Planner:
+    """What plans are made with."""
+
+    catalog: Catalog
+    store: Store
+    engine: str
+    platform: str
+    index_url: str | None
+    progress: Progress
+    _indexes: dict[str | None, Index] = field(default_factory=dict)
+
+    def index(self, name: str | None) -> Index:
+        if name not in self._indexes:
+            self._indexes[name] = index_for(name, self.index_url)
+        return self._indexes[name]
+
+    def sweep(self, combinations: Sequence[Combination], *, retry_failed: bool = False) -> Plan:
+        """Every combination as a job; two that mean the same are one.
+
+        Raises:
+            InputError: there is no such framework, version, extra or variant.
+            IndexUnavailableError: the index cannot be asked.
+        """
+        weighs: dict[str, Weigh] = {}
+        for number, one in enumerate(combinations):
+            self.progress.step(number, len(combinations))
+            weigh = self._weigh(one)
+            weighs.setdefault(weigh.job.slug, weigh)
+        return self.plan(list(weighs.values()), retry_failed=retry_failed)
+
+    def plan(self, weighs: Sequence[Weigh], *, retry_failed: bool = False) -> Plan:
+        """Jobs with the records they have, and what the others would download."""
+        done = recorded((one.job for one in weighs), self.store, retry_failed=retry_failed)
+        names = {one.job.request.name for one in weighs}
+        records = [one for one in self.store.all() if one.framework in names]
+        told = [one for one in Forecasts(self.store.results).all() if one.framework in names]
+        return Plan(tuple(self._planned(one, done.get(one.job.slug), records, told) for one in weighs))
+
+    def _weigh(self, one: Combination) -> Weigh:
+        build = self.catalog.variant(one.request.name, one.variant)
+        asked = replace(one.request, extras=tuple(sorted({*one.request.extras, *build.extras})))
+        settled = settle(
+            asked,
+            index=self.index(build.index),
+            as_of=one.as_of,
+            known=self.catalog.frameworks,
+            local=build.local,
+        )
+        job = Job(
+            request=settled,
+            target=Target(one.python, self.platform),
+            variant=one.variant,
+            as_of=one.as_of,
+            installer=one.installer,
+            engine=self.engine,
+            import_package=self.catalog.import_package(settled.name),
+        )
+        return Weigh(job, build.index)
+
+    def _planned(
+        self, weigh: Weigh, record_id: str | None, records: Iterable[Record], told: Iterable[Forecast]
+    ) -> Planned:
+        if record_id is not None:
+            return Planned(weigh, record_id=record_id)
+        return Planned(weigh, estimate(weigh.job, records, told, self._own_wheel(weigh)))
+
+    def _own_wheel(self, weigh: Weigh) -> Part | None:
+        job = weigh.job
+        try:
+            project = self.index(weigh.index).project(job.request.name)
+        except NotOnIndexError:
+            return None
+        own = forecast.one(project, job.request, job.target, job.variant, job.as_of, "wheel").own
+        return None if own is None else (job.request.name, str(job.request.version), own.size or 0)
+
+
+def midnight(now: datetime) -> datetime:
+    """The midnight, UTC, with which the day began: what a night, and a sweep without a date, is as of.
+
+    It stays the same all day, so that what was killed is finished by starting it again.
+    """
+    return datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+
+
+def plan_night(
+    planner: Planner,
+    frameworks: Sequence[str],
+    pythons: Sequence[tuple[int, int]],
+    installer: str,
+    as_of: datetime,
+    planned_at: datetime,
+) -> Night:
+    """What a night is to measure: each new release, and the newest release with the dependencies of the night.
+
+    Args:
+        frameworks: canonical names.
+        pythons: the first that a release has a wheel for is taken.
+
+    Raises:
+        IndexUnavailableError: the index cannot be asked.
+    """
+    since = previous(planner.store, planner.engine, installer, as_of)
+    jobs: dict[str, NightJob] = {}
+    unplanned: dict[str, str] = {}
+    for number, name in enumerate(frameworks):
+        planner.progress.step(number, len(frameworks))
+        try:
+            wanted = _wanted(planner, name, pythons, as_of, since)
+        except (InputError, NotOnIndexError) as error:
+            unplanned[name] = error.message
+            continue
+        for series, version, python, instant in wanted:
+            job = Job(
+                request=Request(name, version),
+                target=Target(python, planner.platform),
+                variant="pypi",
+                as_of=instant,
+                installer=installer,
+                engine=planner.engine,
+                import_package=planner.catalog.import_package(name),
+            )
+            if job.slug in jobs:  # released on the day before: both series begin here
+                jobs[job.slug] = jobs[job.slug].model_copy(update={"series": (*jobs[job.slug].series, series)})
+                continue
+            jobs[job.slug] = _night_job(job, series)
+    plan = planner.plan([Weigh(one.job) for one in jobs.values()])
+    estimates = {one.job.slug: one.estimate for one in plan.jobs}
+    return Night(
+        record_id=night_id(as_of, planner.engine, installer),
+        planned_at=planned_at,
+        as_of=as_of,
+        since=since,
+        engine=planner.engine,
+        installer=installer,
+        jobs=tuple(
+            one.model_copy(update={"estimated_bytes": estimates[slug].bytes, "estimated_by": estimates[slug].known_by})
+            for slug, one in jobs.items()
+        ),
+        unplanned=unplanned,
+        harness_version=__version__,
+        harness_commit=host.commit(),
+    )
+
+
+def previous(store: Store, engine: str, installer: str, as_of: datetime) -> datetime | None:
+    """The instant of the last night before one."""
+    found = [
+        one.as_of
+        for one in Nights(store.results).all()
+        if (one.engine, one.installer) == (engine, installer) and one.as_of < as_of
+    ]
+    return max(found, default=None)
+
+
+def _wanted(
+    planner: Planner, name: str, pythons: Sequence[tuple[int, int]], as_of: datetime, since: datetime | None
+) -> list[tuple[Series, Version, tuple[int, int], datetime]]:
+    """Of one framework: series, version, Python and as-of instant of what is to be measured."""
+    index = planner.index(None)
+    newest = settle(Request(name), index=index, as_of=as_of, known=planner.catalog.frameworks).version
+    assert newest is not None
+    by_version: dict[Version, list[File]] = {}
+    for file in index.project(name).before(as_of):
+        if not file.version.is_prerelease and not file.yanked:
+            by_version.setdefault(file.version, []).append(file)
+    found: list[tuple[Series, Version, tuple[int, int], datetime]] = []
+    for version in sorted(by_version):
+        uploads = [file.upload_time for file in by_version[version] if file.upload_time is not None]
+        if (min(uploads) >= since) if since is not None else version == newest:
+            python, own = _python(planner, name, version, pythons, as_of)
+            uploaded = own.upload_time if own is not None and own.upload_time is not None else min(uploads)
+            found.append(("release", version, python, min(as_of, midnight(uploaded) + timedelta(days=1))))
+    found.append(("night", newest, _python(planner, name, newest, pythons, as_of)[0], as_of))
+    return found
+
+
+def _python(
+    planner: Planner, name: str, version: Version, pythons: Sequence[tuple[int, int]], as_of: datetime
+) -> tuple[tuple[int, int], File | None]:
+    """The first Python that a version has a wheel for, with that wheel; the first of all where there is none."""
+    project = planner.index(None).project(name)
+    for python in pythons:
+        target = Target(python, planner.platform)
+        own = forecast.one(project, Request(name, version), target, "pypi", as_of, "wheel").own
+        if own is not None:
+            return python, own
+    return pythons[0], None
+
+
+def _night_job(job: Job, series: Series) -> NightJob:
+    return NightJob(
+        series=(series,),
+        framework=job.request.name,
+        version=str(job.request.version),
+        variant=job.variant,
+        extras=job.request.extras,
+        python=job.target.python_version,
+        platform=job.target.platform,
+        as_of=job.as_of,
+        engine=job.engine,
+        installer=job.installer,
+        import_package=job.import_package,
+    )
+
+
+def plan_of(night: Night, planner: Planner) -> Plan:
+    """The jobs of a night with the records they have by now."""
+    return planner.plan([Weigh(one.job) for one in night.jobs])
+
+
+def series_of(night: Night) -> Mapping[str, tuple[Series, ...]]:
+    """Job's slug -> the series that it belongs to."""
+    return {one.job.slug: one.series for one in night.jobs}

@@ -1,0 +1,67 @@
+"""The ports of the fleet: a task, what is done of it, and who does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.fleet.events import Event
+from harness.progress import Progress
+
+DOCKER, GPU = "docker", "gpu"
+"""What a machine can have that not every one has."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to do on one host, in two parts: what shares the host with others, and what has it alone."""
+
+    task_id: str
+    what: Any
+    """For whoever does it; travels to other machines, so a plain value."""
+    needs: frozenset[str] = frozenset()
+    """What its host must have: `DOCKER`, `GPU`."""
+
+
+class Bench(Protocol):
+    """What a host does tasks with: an engine, an index, a cache. Called by several threads."""
+
+    def build(self, task: Task, progress: Progress) -> Any:
+        """What may be done beside other builds; what it gives never leaves the host."""
+
+    def time(self, task: Task, built: Any, progress: Progress) -> Any:
+        """What needs the host alone; a failure is a result. What it gives may come from another machine."""
+
+
+class Work(Protocol):
+    """What is to be done of tasks; a plain value, which travels to other machines."""
+
+    def open(self, say: Callable[[str], None]) -> AbstractContextManager[Bench]:
+        """The host's bench, for as long as tasks come.
+
+        Raises:
+            EnvironmentLacksError: this host lacks what every task needs.
+        """
+
+    def lost(self, task: Task, reason: str) -> Any:
+        """The result of a task that nobody could finish."""
+
+
+Results = Generator[tuple[Task, Any], None, None]
+
+
+class Executor(Protocol):
+    """Who does tasks: one after the other, several builds at a time, or many machines."""
+
+    def run(self, tasks: Iterator[Task], work: Work, tell: Callable[[Event], None]) -> Results:
+        """Do all tasks; gives each with its result, in whatever order they end. Closing it ends what is under way.
+
+        Args:
+            tasks: asked for the next one when there is room for it, so that whoever gives them may stop.
+            tell: is told what happens, from any thread.
+
+        Raises:
+            EnvironmentLacksError: nobody is there who could do them.
+        """

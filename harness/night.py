@@ -1,0 +1,98 @@
+"""The night: what one was to measure, as it is kept for ever. What came of it is read from the records.
+
+Written before anything is measured, so that a night that produces fewer rows than it was to is found out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from packaging.version import Version
+from pydantic import AwareDatetime, Field
+
+from harness.job import Job, Request, Target, compact_instant
+from harness.record import Bytes, Model, parse_document
+
+SCHEMA_VERSION = 1
+Series = Literal["release", "night"]
+"""`release`: a version on the day on which it was released. `night`: the newest version, with the dependencies of the
+night. They are never compared with each other."""
+
+
+class NightJob(Model):
+    """One row that the night is to have."""
+
+    series: tuple[Series, ...]
+    """Which series it belongs to; both on the night after a release."""
+    framework: str
+    version: str
+    variant: str
+    extras: tuple[str, ...] = ()
+    python: Annotated[str, Field(pattern=r"^3\.\d+$")]
+    platform: str
+    as_of: AwareDatetime
+    engine: str
+    installer: str
+    import_package: str | None = None
+    estimated_bytes: Bytes = 0
+    """What it may download, at most, as far as that was known; 0 where it was not."""
+    estimated_by: str = "no wheel"
+    """How that was known: by an earlier record, a forecast, or the framework's own wheel alone."""
+
+    @property
+    def job(self) -> Job:
+        """As it is measured."""
+        major, minor = self.python.split(".")
+        return Job(
+            request=Request(self.framework, Version(self.version), self.extras),
+            target=Target((int(major), int(minor)), self.platform),
+            variant=self.variant,
+            as_of=self.as_of,
+            installer=self.installer,
+            engine=self.engine,
+            import_package=self.import_package,
+        )
+
+
+class Night(Model):
+    schema_version: Literal[1] = 1
+    record_id: str
+    """Names the night for ever: its instant, engine and installer."""
+    stage: Literal["night"] = "night"
+    planned_at: AwareDatetime
+    as_of: AwareDatetime
+    """The first instant whose uploads no longer count: the midnight, UTC, with which the night began."""
+    since: AwareDatetime | None = None
+    """The `as_of` of the night before it; releases from then on are new. Null: there was none."""
+    engine: str
+    installer: str
+    jobs: tuple[NightJob, ...]
+    unplanned: dict[str, str] = Field(default_factory=dict)
+    """Framework -> why the index could not tell what to measure of it."""
+    harness_version: str
+    """Version of the harness that planned it."""
+    harness_commit: str | None = None
+
+    def to_json(self) -> str:
+        """Canonical: the same night always gives the same text."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def night_id(as_of: datetime, engine: str, installer: str) -> str:
+    """Names the one night of an instant, engine and installer."""
+    return f"night-{compact_instant(as_of)}-{engine}-{installer}"
+
+
+def parse_night(text: str | bytes, *, name: str = "night") -> Night:
+    """Read and check one night.
+
+    Raises:
+        InputError: where it is not a night, or one of a schema that this harness does not know.
+    """
+    return parse_document(Night, text, name=name, what="night", newest=SCHEMA_VERSION)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a night."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Night.model_json_schema()}

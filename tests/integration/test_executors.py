@@ -1,0 +1,134 @@
+"""Executors, with work that only sleeps: what runs beside what, and who gets what. The scheduler is a real one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import distributed
+import pytest
+
+from harness.errors import EnvironmentLacksError
+from harness.fleet.events import Event
+from harness.fleet.executors import dask
+from harness.fleet.executors.dask import BUILDERS, DaskExecutor, resources
+from harness.fleet.executors.local import LocalExecutor
+from harness.fleet.executors.serial import SerialExecutor
+from harness.fleet.task import DOCKER, GPU, Executor, Task
+from tests.support.sleepers import Sleep, Slept
+
+pytestmark = pytest.mark.integration
+
+NAP = 0.05
+
+
+def tasks(count: int, *needs: str, first: int = 0) -> list[Task]:
+    return [Task(f"task-{first + number}", NAP, frozenset(needs)) for number in range(count)]
+
+
+@contextmanager
+def cluster(*workers: frozenset[str]) -> Iterator[distributed.Client]:
+    """A scheduler with workers in this process, each a host that has something."""
+    specification = {
+        f"{'-'.join(sorted(has)) or 'bare'}-{number}": {
+            "cls": distributed.Worker,
+            "options": {
+                "nthreads": BUILDERS,
+                "resources": resources(has),
+                "dashboard": False,
+                "memory_limit": 0,
+                "name": f"{'-'.join(sorted(has)) or 'bare'}-{number}",
+            },
+        }
+        for number, has in enumerate(workers)
+    }
+    scheduler = {"cls": distributed.Scheduler, "options": {"dashboard": False, "port": 0, "host": "127.0.0.1"}}
+    with (
+        distributed.SpecCluster(workers=specification, scheduler=scheduler, silence_logs="CRITICAL") as made,
+        distributed.Client(made, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def done(executor: Executor, *all_of: Task) -> dict[str, Slept]:
+    return {task.task_id: result for task, result in executor.run(iter(all_of), Sleep(), lambda event: None)}
+
+
+def beside_a_timing(found: dict[str, Slept]) -> int:
+    """Pairs of a timing and anything else on its host that overlap."""
+    spans = [(one.host, one.build, False) for one in found.values()] + [
+        (one.host, one.time, True) for one in found.values()
+    ]
+    return sum(
+        host == other_host and (timed or other_timed) and began < other_ended and other_began < ended
+        for number, (host, (began, ended), timed) in enumerate(spans)
+        for other_host, (other_began, other_ended), other_timed in spans[number + 1 :]
+    )
+
+
+def builds_at_once(found: dict[str, Slept]) -> int:
+    moments = [one.build[0] for one in found.values()]
+    return max(sum(one.build[0] <= moment < one.build[1] for one in found.values()) for moment in moments)
+
+
+def test_one_after_the_other() -> None:
+    found = done(SerialExecutor(), *tasks(4))
+    assert (len(found), builds_at_once(found), beside_a_timing(found)) == (4, 1, 0)
+
+
+def test_several_builds_share_this_host_and_timings_have_it_alone() -> None:
+    found = done(LocalExecutor(3), *tasks(20))
+    assert (len(found), builds_at_once(found), beside_a_timing(found)) == (20, 3, 0)
+
+
+def test_hosts_share_the_work_and_no_timing_has_company() -> None:
+    with cluster(frozenset(), frozenset()) as client:
+        found = done(DaskExecutor(client), *tasks(24))
+    assert len(found) == 24
+    assert {one.host for one in found.values()} == {"bare-0", "bare-1"}
+    assert beside_a_timing(found) == 0
+    assert builds_at_once({name: one for name, one in found.items() if one.host == "bare-0"}) > 1
+
+
+def test_a_gpu_s_tasks_go_to_gpus_and_an_engine_s_to_engines() -> None:
+    wanted = [*tasks(6, GPU), *tasks(6, DOCKER, first=6), *tasks(6, first=12)]
+    with cluster(frozenset(), frozenset({DOCKER}), frozenset({GPU})) as client:
+        found = done(DaskExecutor(client), *wanted)
+    assert {found[task.task_id].host for task in wanted[:6]} == {"gpu-2"}
+    assert {found[task.task_id].host for task in wanted[6:12]} == {"docker-1"}
+    assert len(found) == 18
+
+
+def test_what_nobody_can_do_is_a_result_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "ALONE_SECONDS", 1.0)
+    with cluster(frozenset()) as client:
+        found = done(DaskExecutor(client), *tasks(2, GPU), *tasks(2, first=2))
+    assert [found["task-0"], found["task-1"]] == ["no worker has gpu"] * 2
+    assert isinstance(found["task-3"], Slept)
+
+
+def test_a_scheduler_without_workers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "ALONE_SECONDS", 1.0)
+    with cluster() as client, pytest.raises(EnvironmentLacksError, match="no worker that could do anything"):
+        done(DaskExecutor(client), *tasks(1))
+
+
+def test_work_stops_with_the_one_who_asks_for_it() -> None:
+    events: list[Event] = []
+    lock = threading.Lock()
+
+    def tell(event: Event) -> None:
+        with lock:
+            events.append(event)
+
+    with cluster(frozenset()) as client:
+        run = DaskExecutor(client).run(iter(tasks(200)), Sleep(), tell)
+        next(run)
+        run.close()  # type: ignore[attr-defined]
+        time.sleep(0.5)
+        count = len(events)
+        time.sleep(0.5)
+        assert len(events) == count, "something still runs"
+    assert count < 200
