@@ -151,6 +151,7 @@ check: $(BIN)/pytest ## Lint, check formatting and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/zizmor --offline --quiet .github/workflows
 
 .PHONY: format
 format: $(BIN)/pytest ## Format the code
