@@ -272,7 +272,7 @@ def test_clock_set_back_overwrites_nothing(
             return next(times).replace(tzinfo=tz)
 
     now = datetime(2026, 10, 25, 3, 0, 0)
-    times = iter([now, now - timedelta(hours=1), now])
+    times = (at for at in (now, now - timedelta(hours=1), now) for _ in range(2))  # twice a measurement
     monkeypatch.setattr(footprint, "datetime", SetBack)
     monkeypatch.setattr("time.time", lambda: next(ticks))
     ticks = itertools.count(10**9, -60)

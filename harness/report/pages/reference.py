@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import errors, forecast, inference, providers, record
+from harness import errors, forecast, inference, night, providers, record
 from harness.report.pages import api
 from harness.report.pages.markup import Row, raw, table, text
 
@@ -19,6 +19,7 @@ def pieces(datapackage: Path) -> dict[str, str]:
         "forecast-schema.md": schema_tables(forecast.schema()),
         "inference-schema.md": schema_tables(inference.schema()),
         "providers-schema.md": schema_tables(providers.schema()),
+        "night-schema.md": schema_tables(night.schema()),
         "columns.md": columns(datapackage),
         "exit-codes.md": exit_codes(),
         "api.md": _rows("Keys of each build in footprint.json", ("Key", "Meaning"), api.BUILD.items()),
