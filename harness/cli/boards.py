@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import Protocol, Self
 
 from rich.console import Console, Group
@@ -16,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from harness.errors import InputError
-from harness.fleet.events import Board, Event
+from harness.fleet.events import WAITING, Board, Event
 from harness.fleet.plan import Plan
 
 QUIET_SECONDS = 10.0
@@ -71,7 +72,7 @@ class JsonLines(Quiet):
         self._lock = threading.Lock()
 
     def begin(self, plan: Plan) -> None:
-        self._print({"what": "plan", "at": time.time(), "jobs": [one.job.slug for one in plan.to_do]})
+        self._print({"what": "plan", "at": time.time(), "jobs": [one.slug for one in plan.to_do]})
 
     def tell(self, event: Event) -> None:
         self._print(event.to_dict())
@@ -87,10 +88,13 @@ class Lines(Quiet):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._board: Board | None = None
+        self._labels: dict[str, str] = {}
         self._said = 0.0
 
     def begin(self, plan: Plan) -> None:
-        self._board, self._said = Board(len(plan.to_do), time.time()), time.monotonic()
+        with self._lock:
+            self._board, self._labels = Board(len(plan.to_do), time.time()), plan.labels()
+            self._said = time.monotonic()
 
     def tell(self, event: Event) -> None:
         with self._lock:
@@ -98,7 +102,7 @@ class Lines(Quiet):
                 return
             self._board.tell(event)
             if event.what == "end":
-                print(_ended(event), file=sys.stderr)
+                print(_ended(event, self._labels), file=sys.stderr)
             elif event.what == "note" and not event.task:
                 print(f"           {event.text}", file=sys.stderr)
             if event.what == "end" or time.monotonic() - self._said > QUIET_SECONDS:
@@ -113,6 +117,7 @@ class LiveBoard(Quiet):
         self._console = Console(stderr=True)
         self._lock = threading.Lock()
         self._board: Board | None = None
+        self._labels: dict[str, str] = {}
         self._now: dict[str, Event] = {}
         self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=4, transient=True)
 
@@ -125,7 +130,7 @@ class LiveBoard(Quiet):
 
     def begin(self, plan: Plan) -> None:
         with self._lock:
-            self._board = Board(len(plan.to_do), time.time())
+            self._board, self._labels = Board(len(plan.to_do), time.time()), plan.labels()
 
     def tell(self, event: Event) -> None:
         with self._lock:
@@ -138,7 +143,7 @@ class LiveBoard(Quiet):
                 self._now.pop(event.task, None)
         if event.what == "end":
             style = "green" if event.text == "ok" else "red" if event.text == "failed" else "yellow"
-            self._console.print(Text(_ended(event), style), highlight=False, soft_wrap=True)
+            self._console.print(Text(_ended(event, self._labels), style), highlight=False, soft_wrap=True)
         elif event.what == "note" and not event.task:
             self._console.print(Text(f"  {event.text}", "dim"), highlight=False, soft_wrap=True)
 
@@ -147,21 +152,26 @@ class LiveBoard(Quiet):
             if self._board is None:
                 return Group()
             width = self._console.width
+            under_way = [
+                (self._board.phases[task], event)
+                for task, event in self._now.items()
+                if self._board.phases.get(task, WAITING) != WAITING  # those are counted below
+            ]
             lines = [
-                Text(_under_way(self._board.phases[task], event)[: width - 1], "dim", no_wrap=True)
-                for task, event in list(self._now.items())[:SHOWN]
-                if task in self._board.phases
+                Text(_under_way(phase, event, self._labels)[: width - 1], "dim", no_wrap=True)
+                for phase, event in under_way[:SHOWN]
             ]
             return Group(*lines, Text(told(self._board, time.time()), "bold"))
 
 
-def _under_way(phase: str, event: Event) -> str:
+def _under_way(phase: str, event: Event, labels: Mapping[str, str]) -> str:
     what = f"{event.received / 1e6:,.0f} of {event.total / 1e6:,.0f} MB" if event.what == "bytes" else event.detail
-    return f"  {phase:<9} {event.task}  {what}".rstrip()
+    return f"  {phase:<9} {labels.get(event.task, event.task)}  {what}".rstrip()
 
 
-def _ended(event: Event) -> str:
-    return f"{event.text:<11} {event.task}" + (f"  {event.detail}" if event.detail else "")
+def _ended(event: Event, labels: Mapping[str, str]) -> str:
+    told = f"{event.text:<11} {labels.get(event.task, event.task)}"
+    return told + (f"  {event.detail}" if event.detail else "")
 
 
 def choose(mode: str, *, quiet: bool) -> Watch:

@@ -403,6 +403,13 @@ def providers(from_make: bool, **options: Any) -> None:
 @click.option("--python", multiple=True, metavar="3.X", help="CPython versions. Default: 3.11.")
 @click.option("--as-of", multiple=True, metavar="DATE", help="Days. Default: yesterday, as all of today does.")
 @click.option("--installer", multiple=True, metavar="NAME", help="pip, uv. Default: pip.")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Time these, instead of weighing frameworks.")
+@click.option("--runtime", multiple=True, metavar="NAME", help="With --model. Default: onnxruntime and openvino.")
+@click.option("--threads", multiple=True, metavar="N", help="With --model: numbers of threads. Default: 1.")
+@click.option("--track", multiple=True, metavar="NAME", help="With --model: strict-f32, vendor-default. Default: both.")
+@click.option("--rounds", default="5", show_default=True, metavar="N", help="With --model: fresh processes of each.")
+@click.option("--runs", default="100", show_default=True, metavar="N", help="With --model: runs a process, at least.")
+@click.option("--wheelhouse", metavar="DIR", help="With --model: wheels that are taken before those of the index.")
 @click.option("--matrix", "matrix_file", type=click.Path(path_type=Path), help="All of these, from a TOML file.")
 @click.option("--plan", "plan_only", is_flag=True, help="Show the plan, and do nothing.")
 @click.option("--retry-failed", is_flag=True, help="Measure again what has a failed record.")
@@ -423,7 +430,7 @@ def sweep(from_make: bool, **options: Any) -> None:
 
     if from_make:
         options |= {name: value for name, value in _from_make().items() if name in options}
-        _words(options, "variant", "python", "as_of", "installer")
+        _words(options, "variant", "python", "as_of", "installer", "threads", "track")
         if isinstance(options["matrix_file"], str):
             options["matrix_file"] = Path(options["matrix_file"])
     sys.exit(run(**_fleet(options)))

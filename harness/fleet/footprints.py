@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import host
+from harness.catalog import DEFAULT_VARIANT
 from harness.engines.choice import open_engine
 from harness.engines.sandbox import Engine
 from harness.engines.slot import Slot
-from harness.fleet.task import Task
-from harness.job import Job
+from harness.fleet.task import DOCKER, Done, Task
+from harness.job import Job, iso_instant
 from harness.packages.index import Index, cache_folder
-from harness.packages.lock import Lock, LockStore
+from harness.packages.lock import LockStore
 from harness.packages.sources import index_for
 from harness.progress import Progress
-from harness.record import Record
 from harness.stages import footprint
 from harness.stages.footprint import Built, Settings, Workshop
 
@@ -31,14 +31,24 @@ class Weigh:
     index: str | None = None
     """Name of an index that each host's user configures; None: the usual one."""
 
+    @property
+    def slug(self) -> str:
+        return self.job.slug
 
-@dataclass(frozen=True)
-class Weighed:
-    """What came of it."""
+    @property
+    def needs(self) -> frozenset[str]:
+        """What its host must have."""
+        return frozenset({DOCKER} if self.job.engine == "docker" else ())
 
-    record: Record
-    lock: Lock | None
-    """What the record's `lock_sha256` names; None where there is none."""
+    @property
+    def subject(self) -> str:
+        """What is weighed."""
+        return str(self.job.request) + ("" if self.job.variant == DEFAULT_VARIANT else f" ({self.job.variant})")
+
+    @property
+    def traits(self) -> tuple[str, str, str]:
+        """How: Python, day, installer."""
+        return f"Python {self.job.target.python_version}", iso_instant(self.job.as_of), self.job.installer
 
 
 @dataclass(frozen=True)
@@ -68,9 +78,9 @@ class Footprints:
                 settings = replace(settings, limits=replace(settings.limits, memory_bytes=host.usual_memory_limit()))
             yield FootprintBench(self, settings, engine, cache, work, locks)
 
-    def lost(self, task: Task, reason: str) -> Weighed:
+    def lost(self, task: Task, reason: str) -> Done:
         """See `Work`."""
-        return Weighed(footprint.lost(task.what.job, self.settings, "fleet", reason), None)
+        return Done((footprint.lost(task.what.job, self.settings, "fleet", reason),))
 
 
 @dataclass
@@ -96,10 +106,10 @@ class FootprintBench:
             footprint.prepare(weigh.job, shop)
         return footprint.build(weigh.job, shop, self.settings)
 
-    def time(self, task: Task, built: Built, progress: Progress) -> Weighed:
+    def time(self, task: Task, built: Built, progress: Progress) -> Done:
         """See `Bench`."""
         record = footprint.time(built, self._workshop(task.what, progress), self.settings)
-        return Weighed(record, built.lock)
+        return Done((record,), ((built.job, built.lock),) if built.lock is not None else ())
 
     def _workshop(self, weigh: Weigh, progress: Progress) -> Workshop:
         with self._preparing:

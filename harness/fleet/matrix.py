@@ -44,6 +44,12 @@ class Matrix(BaseModel):
     as_of: list[str] = Field([], alias="as-of")
     installer: list[str] = []
     exclude: list[Exclusion] = []
+    model: list[str] = []
+    """Models to time, instead of frameworks to weigh."""
+    runtime: list[str] = []
+    """Runtimes to time them on; default: onnxruntime and openvino."""
+    threads: list[str] = []
+    track: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -85,9 +91,10 @@ def combine(matrix: Matrix, now: datetime, today: datetime) -> list[Combination]
         today: the as-of instant where none is named.
 
     Raises:
-        InputError: an axis has something that cannot be meant, a combination that is left out is none, or nothing is
-            left.
+        InputError: an axis cannot be meant, or belongs to models; what is left out is no combination, or all of them.
     """
+    if odd := [name for name in ("runtime", "threads", "track") if getattr(matrix, name)]:
+        raise InputError(f"{odd[0]} is for models, and there is none", tip="name models, or leave it out")
     axes: list[Sequence[Any]] = [
         parse_requests(matrix.framework),
         matrix.variant or [DEFAULT_VARIANT],
@@ -111,6 +118,24 @@ def combine(matrix: Matrix, now: datetime, today: datetime) -> list[Combination]
     if not found:
         raise InputError("every combination is left out", tip="exclude less")
     return list(found)
+
+
+@dataclass(frozen=True)
+class Heat:
+    """One cell of a matrix of models, parsed."""
+
+    model: str
+    python: tuple[int, int]
+    as_of: datetime
+
+
+def heats(matrix: Matrix, now: datetime, today: datetime) -> list[Heat]:
+    """Every model on every Python and day; arguments and errors as for `combine`."""
+    if odd := [name for name in ("framework", "variant", "installer", "exclude") if getattr(matrix, name)]:
+        raise InputError(f"{odd[0]} is for frameworks, and models are named", tip="sweep one after the other")
+    pythons = [parse_python(text) for text in matrix.python] or [DEFAULT_PYTHON]
+    days = [parse_as_of(text, now) for text in matrix.as_of] or [today]
+    return list(dict.fromkeys(Heat(*cell) for cell in itertools.product(matrix.model, pythons, days)))
 
 
 def _matches(one: Combination, exclusion: Exclusion, now: datetime) -> bool:

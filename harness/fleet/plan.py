@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Literal
 from harness.archive.store import Store
 from harness.errors import InputError
 from harness.fleet.footprints import Weigh
-from harness.fleet.task import DOCKER, Task
+from harness.fleet.races import Race
+from harness.fleet.task import Task
 from harness.forecast import Forecast
 from harness.job import Job
 from harness.record import Record
@@ -40,19 +42,18 @@ NOTHING = Estimate(frozenset(), "no wheel")
 class Planned:
     """One job of a plan."""
 
-    weigh: Weigh
+    what: Weigh | Race
     estimate: Estimate = NOTHING
     record_id: str | None = None
     """Of the record that it has; None: it is to be measured."""
 
     @property
-    def job(self) -> Job:
-        return self.weigh.job
+    def slug(self) -> str:
+        return self.what.slug
 
     @property
     def task(self) -> Task:
-        needs = frozenset({DOCKER}) if self.job.engine == "docker" else frozenset[str]()
-        return Task(self.job.slug, self.weigh, needs)
+        return Task(self.slug, self.what, self.what.needs)
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,13 @@ class Plan:
     """All jobs of a run."""
 
     jobs: tuple[Planned, ...]
+
+    def labels(self) -> dict[str, str]:
+        """Job's slug -> what it is called where there is little room: what all jobs share is left out."""
+        apart = [len(set(values)) > 1 for values in zip(*(one.what.traits for one in self.jobs), strict=True)]
+        return {
+            one.slug: " ".join([one.what.subject, *itertools.compress(one.what.traits, apart)]) for one in self.jobs
+        }
 
     @property
     def to_do(self) -> tuple[Planned, ...]:

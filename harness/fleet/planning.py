@@ -9,12 +9,13 @@ from datetime import UTC, datetime, time, timedelta
 from packaging.version import Version
 
 from harness import __version__, host
-from harness.archive.store import Forecasts, Nights, Store
+from harness.archive.store import Forecasts, Inferences, Nights, Store
 from harness.catalog import Catalog
 from harness.errors import InputError, NotOnIndexError
 from harness.fleet.footprints import Weigh
 from harness.fleet.matrix import Combination
 from harness.fleet.plan import Part, Plan, Planned, estimate, recorded
+from harness.fleet.races import Race, key_of
 from harness.forecast import Forecast
 from harness.job import Job, Request, Target
 from harness.night import Night, NightJob, Series, night_id
@@ -56,6 +57,20 @@ class Planner:
             weigh = self._weigh(one)
             weighs.setdefault(weigh.job.slug, weigh)
         return self.plan(list(weighs.values()), retry_failed=retry_failed)
+
+    def races(self, asked: Sequence[Race], *, retry_failed: bool = False) -> Plan:
+        """Races; one whose every row has a record is done."""
+        rows = {
+            key_of(one): one.record_id
+            for one in Inferences(self.store.results).all()
+            if not (retry_failed and one.status == "failed")
+        }
+        return Plan(
+            tuple(
+                Planned(one, record_id=rows[one.row_keys()[0]] if all(key in rows for key in one.row_keys()) else None)
+                for one in asked
+            )
+        )
 
     def plan(self, weighs: Sequence[Weigh], *, retry_failed: bool = False) -> Plan:
         """Jobs with the records they have, and what the others would download."""
@@ -153,7 +168,7 @@ def plan_night(
                 continue
             jobs[job.slug] = _night_job(job, series)
     plan = planner.plan([Weigh(one.job) for one in jobs.values()])
-    estimates = {one.job.slug: one.estimate for one in plan.jobs}
+    estimates = {one.slug: one.estimate for one in plan.jobs}
     return Night(
         record_id=night_id(as_of, planner.engine, installer),
         planned_at=planned_at,

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.archive import tables
-from harness.archive.store import Store, silently
+from harness.archive.store import Inferences, Store, silently
 from harness.fleet.events import Event
-from harness.fleet.footprints import Footprints, Weighed
 from harness.fleet.plan import Part, Plan, Planned
-from harness.fleet.task import Executor, Task
+from harness.fleet.task import Done, Executor, Task, Work
+from harness.inference import Inference
 from harness.packages.lock import LockStore
 from harness.record import Record
 
@@ -30,7 +30,9 @@ class Budget:
 class Ran:
     """What came of a plan."""
 
-    records: list[Record] = field(default_factory=list)
+    records: list[Record | Inference] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    """Job's slug -> why it has no record."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Job's slug -> why it was not begun."""
     seconds: float = 0.0
@@ -39,7 +41,7 @@ class Ran:
 def run(
     plan: Plan,
     executor: Executor,
-    work: Footprints,
+    work: Work,
     store: Store,
     *,
     budget: Budget = Budget(),
@@ -60,22 +62,39 @@ def run(
     """
     ran = Ran()
     began = time.monotonic()
-    locks = LockStore(store.results / "locks")
-    jobs = {one.job.slug: one.job for one in plan.jobs}
+    shelves, locks = _Shelves(store, torn), LockStore(store.results / "locks")
     ordered = sorted(plan.to_do, key=lambda one: -one.estimate.bytes) if heavy_first else plan.to_do
     tasks = admitted(ordered, budget, ran, began)
     with closing(executor.run(tasks, work, tell)) as results:  # now, whatever ends this, and not when memory is tidied
-        for task, weighed in results:
-            assert isinstance(weighed, Weighed)
-            record = weighed.record
-            if weighed.lock is not None:
-                locks.add(jobs[task.task_id], weighed.lock)
-            store.add(record)
-            tables.rebuild(store, torn)
-            ran.records.append(record)
-            tell(Event(task.task_id, "end", time.time(), text=record.status, detail=record.reason or ""))
+        for task, done in results:
+            assert isinstance(done, Done)
+            for asked, lock in done.locks:
+                locks.add(asked, lock)
+            for document in done.documents:
+                shelves.add(document)
+            ran.records += done.documents
+            if done.failure:
+                ran.failures[task.task_id] = done.failure
+            tell(Event(task.task_id, "end", time.time(), text=done.status, detail=done.reason))
     ran.seconds = time.monotonic() - began
     return ran
+
+
+@dataclass(frozen=True)
+class _Shelves:
+    """Where documents are kept, each kind with its table."""
+
+    store: Store
+    torn: Callable[[Path, str], None]
+
+    def add(self, document: Record | Inference) -> None:
+        if isinstance(document, Record):
+            self.store.add(document)
+            tables.rebuild(self.store, self.torn)
+        else:
+            shelf = Inferences(self.store.results)
+            shelf.add(document)
+            tables.rebuild_inferences(shelf, self.torn)
 
 
 def admitted(jobs: Sequence[Planned], budget: Budget, ran: Ran, began: float) -> Iterator[Task]:
@@ -85,9 +104,9 @@ def admitted(jobs: Sequence[Planned], budget: Budget, ran: Ran, began: float) ->
     for one in jobs:
         costs = sum(size for part in one.estimate.parts - had for size in part[2:])
         if budget.seconds is not None and time.monotonic() - began >= budget.seconds:
-            ran.left_out[one.job.slug] = f"the {budget.seconds:,.0f} s were over"
+            ran.left_out[one.slug] = f"the {budget.seconds:,.0f} s were over"
         elif budget.download_bytes is not None and spent + costs > budget.download_bytes:
-            ran.left_out[one.job.slug] = (
+            ran.left_out[one.slug] = (
                 f"it may download {costs / 1e6:,.0f} MB, and "
                 f"{max(0, budget.download_bytes - spent) / 1e6:,.0f} MB of {budget.download_bytes / 1e6:,.0f} are left"
             )

@@ -7,8 +7,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.errors import Status
 from harness.fleet.events import Event
+from harness.inference import Inference
+from harness.packages.lock import Asked, Lock
 from harness.progress import Progress
+from harness.record import Record
 
 DOCKER, GPU = "docker", "gpu"
 """What a machine can have that not every one has."""
@@ -23,6 +27,28 @@ class Task:
     """For whoever does it; travels to other machines, so a plain value."""
     needs: frozenset[str] = frozenset()
     """What its host must have: `DOCKER`, `GPU`."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a task: what is to be kept."""
+
+    documents: tuple[Record | Inference, ...] = ()
+    locks: tuple[tuple[Asked, Lock], ...] = ()
+    """What the documents' `lock_sha256` name, with what was locked."""
+    failure: str = ""
+    """Why there is no document, where there is none."""
+
+    @property
+    def status(self) -> Status:
+        """Of one document its own; of several the worst."""
+        order: tuple[Status, ...] = ("failed", "unsupported", "skipped", "ok")
+        return min((one.status for one in self.documents), key=order.index, default="failed")
+
+    @property
+    def reason(self) -> str:
+        """Why it is not ok."""
+        return self.failure or next((one.reason or "" for one in self.documents if one.status == self.status), "")
 
 
 class Bench(Protocol):

@@ -128,7 +128,7 @@ def test_a_budget_counts_shared_wheels_once_and_goes_on_with_what_still_fits() -
     tasks = list(admitted(jobs, Budget(download_bytes=30 * MB), ran, began=0.0))
     assert [task.what.job.request.name for task in tasks] == ["a", "c"]
     assert ran.left_out == {
-        jobs[1].job.slug: "it may download 50 MB, and 10 MB of 30 are left",
+        jobs[1].slug: "it may download 50 MB, and 10 MB of 30 are left",
     }
 
 
@@ -148,3 +148,14 @@ def test_a_host_is_named_without_telling_its_machine_id(tmp_path: Path) -> None:
     path.write_text("uninitialized\n")
     assert host.host_id(path) is None
     assert host.host_id(tmp_path / "none") is None
+
+
+def test_a_label_leaves_out_what_all_jobs_share() -> None:
+    jobs = [job(), job(installer="uv"), job("2.4.0", target=Target((3, 13)))]
+    plan = Plan(tuple(Planned(Weigh(one)) for one in jobs))
+    assert list(plan.labels().values()) == [
+        "torch==2.3.0 Python 3.11 pip",
+        "torch==2.3.0 Python 3.11 uv",
+        "torch==2.4.0 Python 3.13 pip",
+    ]
+    assert list(Plan(plan.jobs[:1]).labels().values()) == ["torch==2.3.0"]

@@ -8,10 +8,12 @@ from collections import Counter
 import click
 
 from harness.cli.pages.layout import heading, say, table
-from harness.cli.pages.words import outcome, plain
-from harness.cli.render import Page, count, day, megabytes
+from harness.cli.pages.words import plain
+from harness.cli.render import Page, count, megabytes
 from harness.fleet.plan import Plan, Planned
 from harness.fleet.run import Ran
+from harness.record import Record
+from harness.report.words import outcome as told_of
 
 LISTED = 40
 """Jobs that a plan lists; more are summed up."""
@@ -56,7 +58,10 @@ def ran(done: Ran, console: Page) -> None:
     say(console, f"{count(len(done.records), 'record')} in {done.seconds:,.0f} s{f': {told}' if told else ''}", "bold")
     for one in done.records:
         if one.status != "ok":
-            say(console, plain(f"{one.framework} {one.version}, Python {one.python}: {outcome(one)}"), "red")
+            name = one.framework if isinstance(one, Record) else f"{one.model.name} on {one.runtime}"
+            say(console, plain(f"{name} {one.version}, Python {one.python}: {told_of(one)}"), "red")
+    for slug, why in done.failures.items():
+        say(console, plain(f"{slug}: no record: {why}"), "red")
     if done.left_out:
         heading(console, "left out")
         for slug, why in done.left_out.items():
@@ -64,22 +69,16 @@ def ran(done: Ran, console: Page) -> None:
 
 
 def _cells(one: Planned) -> tuple[str, ...]:
-    job = one.job
-    variant = "" if job.variant == "pypi" else f" ({job.variant})"
+    python, instant, how = one.what.traits
     size = megabytes(one.estimate.bytes) if one.estimate.parts else "-"
-    how = ("recorded", "") if one.record_id else (size, one.estimate.known_by)
-    return (
-        f"{job.request}{variant}",
-        job.target.python_version,
-        day(job.as_of),
-        job.installer,
-        *how,
-    )
+    cost = ("recorded", "") if one.record_id else (size, one.estimate.known_by)
+    return one.what.subject, python.removeprefix("Python "), instant.removesuffix("T00:00:00Z"), how, *cost
 
 
 def _as_json(one: Planned) -> dict[str, object]:
     return {
-        "job": one.job.slug,
+        "job": one.slug,
+        "needs": sorted(one.what.needs),
         "record": one.record_id,
         "download_bytes": None if one.record_id else one.estimate.bytes,
         "known_by": None if one.record_id else one.estimate.known_by,
