@@ -213,8 +213,7 @@ def plot(found: Sequence[Outcome], costs: Sequence[Outcome], path: Path) -> None
             f"{one.seconds / one.bound:.2f}",
             (one.workers, one.seconds / one.bound),
             (0, 6),
-            None,
-            "offset points",
+            textcoords="offset points",
             ha="center",
         )
     left.set_xscale("log", base=2)
@@ -228,8 +227,7 @@ def plot(found: Sequence[Outcome], costs: Sequence[Outcome], path: Path) -> None
             f"{one.seconds / one.jobs * 1000:.1f}",
             (one.jobs, one.seconds / one.jobs * 1000),
             (0, 6),
-            None,
-            "offset points",
+            textcoords="offset points",
             ha="center",
         )
     right.set_xscale("log")
