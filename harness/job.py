@@ -23,6 +23,7 @@ PLATFORMS = ("linux_x86_64", "linux_aarch64", "macos_arm64", "windows_x86_64")
 EXAMPLE = "for example torch==2.3.0"
 DEFAULT_PYTHON = (3, 11)
 """What wheels are chosen for where nobody says."""
+INSTALLERS = ("pip", "uv")
 
 # PEP 508 names, ASCII only. https://packaging.python.org/en/latest/specifications/name-normalization/
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from harness.archive import select, series
 from harness.archive.series import Detect, SizeChange, TimeStep
-from harness.archive.store import Nights
 from harness.job import Job
 from harness.night import Night, NightJob
 from harness.record import Record
@@ -140,8 +139,3 @@ def ages(records: Iterable[Record]) -> list[tuple[str, str, datetime]]:
         if one.status == "ok" and (one.framework not in found or found[one.framework].measured_at < one.measured_at):
             found[one.framework] = one
     return [(name, one.version, one.measured_at) for name, one in sorted(found.items())]
-
-
-def kept(shelf: Nights) -> list[Night]:
-    """All nights that are kept, whole ones."""
-    return list(shelf.all())

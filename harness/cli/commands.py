@@ -30,8 +30,6 @@ from harness.packages.sources import index_for
 from harness.record import METHODS
 from harness.stages import footprint
 
-INSTALLERS = ("pip", "uv")
-
 
 @dataclass(frozen=True)
 class House:
@@ -81,7 +79,7 @@ def measure(
     catalog = load(catalog_file or DEFAULT)
     version = job.parse_python(python) if python is not None else None
     instant = job.parse_as_of(as_of, now) if as_of is not None else job.default_as_of(now)
-    job.parse_choice(installer, name="installer", among=INSTALLERS)
+    job.parse_choice(installer, name="installer", among=job.INSTALLERS)
     if engine is not None:
         job.parse_choice(engine, name="engine", among=ENGINES)
     settings = footprint.Settings(

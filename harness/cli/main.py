@@ -136,7 +136,7 @@ def fleet_options(command: Any) -> Any:
                 help="With dask, without --scheduler: processes.",
             ),
             click.option("--scheduler", metavar="ADDRESS", help="With dask: tcp://HOST:8786, or tls://HOST:8786."),
-            *TLS_OPTIONS,
+            tls_options,
             click.option("--repeats", default="5", show_default=True, metavar="N", help="Warm imports of each job."),
             click.option("--memory", metavar="SIZE", help="Memory limit of each run."),
             click.option(
@@ -157,11 +157,13 @@ def fleet_options(command: Any) -> Any:
     return command
 
 
-TLS_OPTIONS = (
-    click.option("--tls-ca", metavar="FILE", help="TLS: the authority that signed the fleet's certificates (PEM)."),
-    click.option("--tls-cert", metavar="FILE", help="TLS: this machine's certificate."),
-    click.option("--tls-key", metavar="FILE", help="TLS: its key."),
-)
+def tls_options(command: Any) -> Any:
+    """What a machine of a fleet proves itself with."""
+    command = click.option("--tls-key", metavar="FILE", help="TLS: its key.")(command)
+    command = click.option("--tls-cert", metavar="FILE", help="TLS: this machine's certificate.")(command)
+    return click.option(
+        "--tls-ca", metavar="FILE", help="TLS: the authority that signed the fleet's certificates (PEM)."
+    )(command)
 
 
 def _fleet(options: dict[str, Any]) -> dict[str, Any]:
@@ -466,9 +468,7 @@ def nightly(from_make: bool, **options: Any) -> None:
 @cli.command()
 @click.argument("address")
 @click.option("--name", metavar="NAME", help="How it is called. Default: its address.")
-@click.option("--tls-ca", metavar="FILE", help="TLS: the authority that signed the fleet's certificates (PEM).")
-@click.option("--tls-cert", metavar="FILE", help="TLS: this machine's certificate.")
-@click.option("--tls-key", metavar="FILE", help="TLS: its key.")
+@tls_options
 @click.option("-q", "--quiet", is_flag=True, help="Tell nothing while it runs.")
 def worker(**options: Any) -> None:
     """Work for a scheduler of `harness sweep --executor dask`, at ADDRESS, until it closes.

@@ -19,7 +19,6 @@ from harness.cli import progress as looks
 from harness.cli.fleet import Options, crew, parse_pythons, planner
 from harness.errors import InputError
 from harness.fleet import nightly as nights
-from harness.fleet.matrix import INSTALLERS
 from harness.fleet.planning import midnight, plan_of
 from harness.report import night as page
 
@@ -43,7 +42,7 @@ def nightly(
     """Plan the night, or take up its plan; measure; sum up. Returns the exit status."""
     now = datetime.now(UTC)
     folder = Path(results)
-    job.parse_choice(installer, name="installer", among=INSTALLERS)
+    job.parse_choice(installer, name="installer", among=job.INSTALLERS)
     pythons = parse_pythons(python or PYTHONS)
     instant = job.parse_as_of(as_of, now) if as_of is not None else midnight(now)
     if instant != midnight(instant):

@@ -14,9 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.catalog import DEFAULT_VARIANT
 from harness.errors import InputError
-from harness.job import DEFAULT_PYTHON, Request, parse_as_of, parse_choice, parse_python, parse_requests
+from harness.job import DEFAULT_PYTHON, INSTALLERS, Request, parse_as_of, parse_choice, parse_python, parse_requests
 
-INSTALLERS = ("pip", "uv")
 MOST = 100_000
 """Combinations; more are a slip of the keyboard."""
 

@@ -119,7 +119,7 @@ def work_through(
     if budget.seconds is not None:
         budget = replace(budget, seconds=max(0.0, budget.seconds - spent))
     do(Plan(tuple(Planned(Weigh(one.job)) for one in nights.suspects(night, kept(store)))), budget)
-    return nights.outcome(night, kept(store), left_out=left_out, earlier=nights.kept(Nights(store.results)))
+    return nights.outcome(night, kept(store), left_out=left_out, earlier=Nights(store.results).all())
 
 
 def kept(store: Store) -> list[Record]:

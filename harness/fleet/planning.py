@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -250,8 +250,3 @@ def _night_job(job: Job, series: Series) -> NightJob:
 def plan_of(night: Night, planner: Planner) -> Plan:
     """The jobs of a night with the records they have by now."""
     return planner.plan([Weigh(one.job) for one in night.jobs])
-
-
-def series_of(night: Night) -> Mapping[str, tuple[Series, ...]]:
-    """Job's slug -> the series that it belongs to."""
-    return {one.job.slug: one.series for one in night.jobs}
