@@ -1,17 +1,21 @@
 """How well are many machines used, and what does giving out a job cost? The real scheduler, with jobs that only sleep.
 
 How long a job's build and timing take is drawn from the records of results/, and made shorter, so that a run takes
-seconds; workers are threads of this process, each a host of its own. So the scheduler, its messages and all workers
-share the cores of one machine, which a fleet would not.
+seconds. The scheduler has one process and all workers another, in which each is a host of its own; they share the
+cores of one machine, which a fleet would not.
 
 Lower bound: total work / workers, and the longest job, whichever is more. A build counts a quarter, as four of them
 share a host. Overlap: timings that had anything beside them on their host; there must be none.
 
-WORKERS="1 16 64" and JOBS="100 10000" choose; PLOT=fleet.svg says where the picture goes.
+WORKERS="1 16 64" and JOBS="100 10000" choose, BOUND=60 says how many seconds the shortest possible run is made to
+take; PLOT=fleet draws fleet-light.svg and fleet-dark.svg.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import multiprocessing
 import os
 import random
 import statistics
@@ -21,20 +25,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import distributed
+from matplotlib import pyplot
+from matplotlib.axes import Axes
 
 from harness.archive.store import Store
 from harness.fleet.events import Event
 from harness.fleet.executors.dask import BUILDERS, DaskExecutor, resources
 from harness.fleet.task import Task
 from harness.progress import Progress
+from harness.report.drawing.style import THEMES, Theme
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 JOBS_A_WORKER = 40
-BOUND_SECONDS = 20.0
-"""How long the shortest possible run is made to take."""
 SEED = 20_240_425
+REACH = 1.15
+"""Of the makespan over its lower bound, with 16 workers."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,8 @@ class Outcome:
     bound: float
     seconds: float
     overlaps: int
+    shorter: float
+    """How many times shorter its jobs were than those of the records."""
     imbalance: float
     """Of what hosts were busy with: the most over the mean."""
 
@@ -116,20 +126,16 @@ def bound(naps: Sequence[Nap], workers: int) -> float:
     return max(total / workers, max(nap.build + nap.time for nap in naps))
 
 
-def simulate(naps: Sequence[Nap], workers: int) -> Outcome:
+def simulate(naps: Sequence[Nap], workers: int, shorter: float = 1.0) -> Outcome:
     """Have them slept, heavy ones first, as a sweep does."""
+    naps = [Nap(nap.build / shorter, nap.time / shorter) for nap in naps]
     ordered = sorted(naps, key=lambda nap: -(nap.build + nap.time))
     tasks = [Task(f"job-{number}", nap) for number, nap in enumerate(ordered)]
     with (
         distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=BUILDERS,
-            processes=False,
-            dashboard_address=None,
-            resources=resources(frozenset()),
-            memory_limit=0,
-            silence_logs="CRITICAL",
+            n_workers=0, processes=False, protocol="tcp", dashboard_address=None, silence_logs="CRITICAL"
         ) as cluster,
+        hosts(cluster.scheduler_address, workers),
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         client.wait_for_workers(workers)
@@ -141,7 +147,36 @@ def simulate(naps: Sequence[Nap], workers: int) -> Outcome:
     for one in slept:
         busy[one.host] = busy.get(one.host, 0.0) + one.time[1] - one.time[0]
     imbalance = max(busy.values()) * workers / (sum(busy.values()) or 1)
-    return Outcome(workers, len(tasks), bound(naps, workers), seconds, overlaps(slept), imbalance)
+    return Outcome(workers, len(tasks), bound(naps, workers), seconds, overlaps(slept), shorter, imbalance)
+
+
+@contextmanager
+def hosts(scheduler: str, workers: int) -> Iterator[None]:
+    """A process with that many workers."""
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(scheduler, workers), daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
+
+
+def serve(scheduler: str, workers: int) -> None:
+    """Be all of them, until terminated."""
+
+    async def run() -> None:
+        kept = [
+            distributed.Worker(
+                scheduler, nthreads=BUILDERS, resources=resources(frozenset()), memory_limit=0, dashboard=False
+            )
+            for _ in range(workers)
+        ]
+        await asyncio.gather(*kept)
+        await asyncio.gather(*(one.finished() for one in kept))
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    asyncio.run(run())
 
 
 def ignore(event: Event) -> None:
@@ -169,16 +204,15 @@ def main() -> None:
     rng = random.Random(SEED)
     print(f"{len(records)} records: build {_spread([one.build for one in records])}, ", end="")
     print(f"timing {_spread([one.time for one in records])}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-    print("| workers |   jobs | bound, s | makespan, s | ratio | overlapping timings | busiest host |")
-    print("|--------:|-------:|---------:|------------:|------:|--------------------:|-------------:|")
+    print("| workers |   jobs | shorter | bound, s | makespan, s | ratio | overlapping timings | busiest host |")
+    print("|--------:|-------:|--------:|---------:|------------:|------:|--------------------:|-------------:|")
     found = []
     for workers in _numbers("WORKERS", "1 2 4 8 16 32 64"):
         naps = rng.choices(records, k=workers * JOBS_A_WORKER)
-        shorter = BOUND_SECONDS / bound(naps, workers)
-        one = simulate([Nap(nap.build * shorter, nap.time * shorter) for nap in naps], workers)
+        one = simulate(naps, workers, bound(naps, workers) / float(os.environ.get("BOUND", "20")))
         found.append(one)
         print(
-            f"| {one.workers:7} | {one.jobs:6,} | {one.bound:8.1f} | {one.seconds:11.1f} "
+            f"| {one.workers:7} | {one.jobs:6,} | x 1/{one.shorter:3.0f} | {one.bound:8.1f} | {one.seconds:11.1f} "
             f"| {one.seconds / one.bound:5.2f} | {one.overlaps:19} | {one.imbalance:12.2f} |",
             flush=True,
         )
@@ -190,55 +224,55 @@ def main() -> None:
         one = simulate([Nap(0.0, 0.0)] * (jobs - 1) + [Nap(0.0, 1e-9)], 16)
         costs.append(one)
         print(f"| {jobs:6,} | {one.seconds:7.1f} | {one.seconds / jobs * 1000:8.2f} |", flush=True)
-    print("\nreach: ratio at most 1.15 with 16 workers, no overlapping timings")
+    print(f"\nreach: ratio at most {REACH} with 16 workers, no overlapping timings")
     if picture := os.environ.get("PLOT"):
-        plot(found, costs, Path(picture))
+        for theme in THEMES:
+            plot(found, costs, theme, Path(f"{picture}-{theme.name}.svg"))
     if any(one.overlaps for one in (*found, *costs)):
         sys.exit("error: timings overlapped")
 
 
-def plot(found: Sequence[Outcome], costs: Sequence[Outcome], path: Path) -> None:
+def plot(found: Sequence[Outcome], costs: Sequence[Outcome], theme: Theme, path: Path) -> None:
     """Makespan over its lower bound by workers, and the cost of a job by jobs."""
-    import matplotlib
+    ratios = [(one.workers, one.seconds / one.bound) for one in found]
+    cost = [(one.jobs, one.seconds / one.jobs * 1000) for one in costs]
+    settings: Any = {
+        "font.size": 9,
+        "svg.hashsalt": "fleet",
+        "svg.fonttype": "none",
+        "figure.facecolor": theme.background,
+        "axes.facecolor": theme.background,
+        **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), theme.text),
+        "axes.edgecolor": theme.rest,
+    }
+    with pyplot.rc_context(settings):
+        figure, (left, right) = pyplot.subplots(1, 2, figsize=(7.6, 3.1), layout="constrained")
+        left.axhline(1.0, color=theme.rest, linewidth=1)
+        left.axhline(REACH, color=theme.rest, linewidth=1, linestyle=(0, (4, 3)))
+        _line(left, ratios, theme.series[0], "{:.2f}")
+        left.set_xscale("log", base=2)
+        left.set_xticks([workers for workers, _ in ratios], [str(workers) for workers, _ in ratios])
+        left.set_ylim(0.95, max(1.3, *(ratio + 0.08 for _, ratio in ratios)))
+        left.set_xlabel(f"workers, {JOBS_A_WORKER} jobs each")
+        left.set_title(f"Makespan over its lower bound\ndashed: the reach, {REACH}", fontsize=9.5)
+        _line(right, cost, theme.series[1], "{:.1f}")
+        right.set_xscale("log")
+        right.set_xticks([jobs for jobs, _ in cost], [f"{jobs:,}" for jobs, _ in cost])
+        right.set_ylim(0, max(each for _, each in cost) * 1.25)
+        right.set_xlabel("jobs that take no time, 16 workers")
+        right.set_title("Cost of giving out a job, ms", fontsize=9.5)
+        for axes in (left, right):
+            axes.minorticks_off()
+            axes.margins(x=0.1)
+            axes.spines[["top", "right"]].set_visible(False)
+        figure.savefig(path, metadata={"Date": None})
+        pyplot.close(figure)
 
-    matplotlib.use("agg")
-    from matplotlib import pyplot
 
-    pyplot.rcParams.update({"font.size": 9, "svg.hashsalt": "fleet", "svg.fonttype": "none"})
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(7.6, 3.1), layout="constrained")
-    left.axhline(1.0, color="#8c8c8c", linewidth=1)
-    left.plot([one.workers for one in found], [one.seconds / one.bound for one in found], "o-", color="#0072b2")
-    for one in found:
-        left.annotate(
-            f"{one.seconds / one.bound:.2f}",
-            (one.workers, one.seconds / one.bound),
-            (0, 6),
-            textcoords="offset points",
-            ha="center",
-        )
-    left.set_xscale("log", base=2)
-    left.set_xticks([one.workers for one in found], [str(one.workers) for one in found])
-    left.set_ylim(0.95, max(1.3, *(one.seconds / one.bound + 0.08 for one in found)))
-    left.set_xlabel(f"workers, {JOBS_A_WORKER} jobs each")
-    left.set_title("Makespan over its lower bound (line: 1)", fontsize=10)
-    right.plot([one.jobs for one in costs], [one.seconds / one.jobs * 1000 for one in costs], "o-", color="#d55e00")
-    for one in costs:
-        right.annotate(
-            f"{one.seconds / one.jobs * 1000:.1f}",
-            (one.jobs, one.seconds / one.jobs * 1000),
-            (0, 6),
-            textcoords="offset points",
-            ha="center",
-        )
-    right.set_xscale("log")
-    right.set_xticks([one.jobs for one in costs], [f"{one.jobs:,}" for one in costs])
-    right.minorticks_off()
-    right.set_ylim(0, max(one.seconds / one.jobs * 1000 for one in costs) * 1.25)
-    right.set_xlabel("jobs, 16 workers")
-    right.set_title("Cost of giving out a job, ms", fontsize=10)
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
+def _line(axes: Axes, points: Sequence[tuple[int, float]], colour: str, figure: str) -> None:
+    axes.plot([x for x, _ in points], [y for _, y in points], "o-", color=colour)
+    for point in points:
+        axes.annotate(figure.format(point[1]), point, (-7, 8), textcoords="offset points", ha="center")
 
 
 def _numbers(name: str, usual: str) -> list[int]:

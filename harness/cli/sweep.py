@@ -111,7 +111,7 @@ def sweep(
             "seconds": round(ran.seconds, 3),
         }
         click.echo(json.dumps(told, indent=1))
-    else:
+    elif plan.to_do:
         pages.ran(ran, Page())
     if ran.failures or any(one.status not in ("ok", "skipped") for one in ran.records):
         return 1

@@ -17,7 +17,7 @@ from harness.forecast import Forecast
 from harness.job import Job
 from harness.record import Record
 
-Known = Literal["record", "forecast", "own wheel", "no wheel"]
+Known = Literal["record", "forecast", "own wheel", "no wheel", "nothing"]
 Part = tuple[str, str, int]
 """One wheel of an estimate: name, version, bytes."""
 
@@ -36,6 +36,8 @@ class Estimate:
 
 NOTHING = Estimate(frozenset(), "no wheel")
 """Of what the index has no wheel of: it will be an `unsupported` row."""
+UNKNOWN = Estimate(frozenset(), "nothing")
+"""Of what nothing tells."""
 
 
 @dataclass(frozen=True)

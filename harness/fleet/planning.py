@@ -14,7 +14,7 @@ from harness.catalog import Catalog
 from harness.errors import InputError, NotOnIndexError
 from harness.fleet.footprints import Weigh
 from harness.fleet.matrix import Combination
-from harness.fleet.plan import Part, Plan, Planned, estimate, recorded
+from harness.fleet.plan import UNKNOWN, Part, Plan, Planned, estimate, recorded
 from harness.fleet.races import Race, key_of
 from harness.forecast import Forecast
 from harness.job import Job, Request, Target
@@ -67,7 +67,7 @@ class Planner:
         }
         return Plan(
             tuple(
-                Planned(one, record_id=rows[one.row_keys()[0]] if all(key in rows for key in one.row_keys()) else None)
+                Planned(one, UNKNOWN, rows[one.row_keys()[0]] if all(key in rows for key in one.row_keys()) else None)
                 for one in asked
             )
         )

@@ -115,6 +115,25 @@ def test_a_scheduler_without_workers_is_told(monkeypatch: pytest.MonkeyPatch) ->
         done(DaskExecutor(client), *tasks(1))
 
 
+def test_a_result_that_is_lost_before_it_was_fetched_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "FETCH_SECONDS", 1.0)
+    fetch, gone = dask._Run._fetched, []
+    with cluster(frozenset(), frozenset()) as client:
+
+        def lose_it_first(run: dask._Run, futures: dict[str, distributed.Future]) -> dict[str, Slept]:
+            if not gone:
+                victim = run.futures[next(iter(futures.values()))][1]
+                gone.extend(name for name, one in client.cluster.workers.items() if one.address == victim)
+                client.sync(client.cluster.workers[gone[0]].close)
+            return fetch(run, futures)
+
+        monkeypatch.setattr(dask._Run, "_fetched", lose_it_first)
+        found = done(DaskExecutor(client), *tasks(12))
+    assert len(found) == 12
+    assert all(isinstance(one, Slept) for one in found.values()), found
+    assert {one.host for one in found.values()} == {"bare-0", "bare-1"} - set(gone)
+
+
 def test_work_stops_with_the_one_who_asks_for_it() -> None:
     events: list[Event] = []
     lock = threading.Lock()

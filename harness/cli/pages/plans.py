@@ -10,7 +10,7 @@ import click
 from harness.cli.pages.layout import heading, say, table
 from harness.cli.pages.words import plain
 from harness.cli.render import Page, count, megabytes
-from harness.fleet.plan import Plan, Planned
+from harness.fleet.plan import UNKNOWN, Plan, Planned
 from harness.fleet.run import Ran
 from harness.record import Record
 from harness.report.words import outcome as told_of
@@ -39,9 +39,11 @@ def headline(found: Plan) -> str:
         told += f", {len(found.done)} of them recorded already"
     if not found.to_do:
         return f"{told}; nothing to be done"
+    told += f"; {len(found.to_do)} to be measured"
+    if all(one.estimate.known_by == "nothing" for one in found.to_do):
+        return told
     unsure = sum(one.estimate.known_by == "own wheel" for one in found.to_do)
-    told += f"; {len(found.to_do)} to be measured, {'at least' if unsure else 'about'} "
-    told += f"{megabytes(found.download_bytes)} to download"
+    told += f", {'at least' if unsure else 'about'} {megabytes(found.download_bytes)} to download"
     return told + (
         f" ({unsure} told by their own wheel alone; `harness forecast NAME --with-deps` tells the rest)"
         if unsure
@@ -71,7 +73,7 @@ def ran(done: Ran, console: Page) -> None:
 def _cells(one: Planned) -> tuple[str, ...]:
     python, instant, how = one.what.traits
     size = megabytes(one.estimate.bytes) if one.estimate.parts else "-"
-    cost = ("recorded", "") if one.record_id else (size, one.estimate.known_by)
+    cost = ("recorded", "") if one.record_id else (size, "" if one.estimate == UNKNOWN else one.estimate.known_by)
     return one.what.subject, python.removeprefix("Python "), instant.removesuffix("T00:00:00Z"), how, *cost
 
 
@@ -80,6 +82,6 @@ def _as_json(one: Planned) -> dict[str, object]:
         "job": one.slug,
         "needs": sorted(one.what.needs),
         "record": one.record_id,
-        "download_bytes": None if one.record_id else one.estimate.bytes,
+        "download_bytes": None if one.record_id or one.estimate == UNKNOWN else one.estimate.bytes,
         "known_by": None if one.record_id else one.estimate.known_by,
     }

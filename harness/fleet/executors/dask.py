@@ -37,6 +37,8 @@ LOOK_SECONDS = 1.0
 """Between two looks at which workers are there."""
 ALONE_SECONDS = 60.0
 """How long tasks wait for a worker that could do them."""
+FETCH_SECONDS = 20.0
+"""How long results may take that are there."""
 CAN_HAVE = (DOCKER, GPU)
 PLENTY = 1_000_000.0
 """As a resource, what a host has or has not: no number of tasks uses it up."""
@@ -153,6 +155,8 @@ class _Run:
         self.attempts: dict[str, int] = {}
         self.futures: dict[distributed.Future, tuple[Task, str]] = {}
         self.ended: queue.SimpleQueue[distributed.Future] = queue.SimpleQueue()
+        self.unsure: list[distributed.Future] = []
+        """Futures that had ended, until their result was lost with a worker."""
         self.refused: set[str] = set()
         self.more = True
         self.looked = 0.0
@@ -167,10 +171,7 @@ class _Run:
             yield from self._give_up()
             if not self.futures and not self.again and not self.more:
                 return
-            with suppress(queue.Empty):
-                yield from self._took(self.ended.get(timeout=LOOK_SECONDS))
-                while True:
-                    yield from self._took(self.ended.get_nowait())
+            yield from self._took(self._ended())
 
     def close(self) -> None:
         """Nothing of this goes on: what runs on workers ends at its next sign of life."""
@@ -197,6 +198,8 @@ class _Run:
             for task in (*gone.building.values(), *gone.timing.values()):
                 yield from self._retry(task, f"the worker that did it was lost, {ATTEMPTS} times")
         self.refused &= there
+        while self.unsure:
+            self.ended.put(self.unsure.pop())
         for address, told in self._introductions(there - self.hosts.keys() - self.refused).items():
             if told.failure or (told.version, told.commit) != (__version__, host.commit()):
                 self.refused.add(address)
@@ -269,27 +272,71 @@ class _Run:
         self.futures[future] = task, address
         future.add_done_callback(self.ended.put)
 
-    def _took(self, future: distributed.Future) -> Iterator[tuple[Task, Any]]:
-        """What a future came to."""
-        if future not in self.futures:
-            return  # of a host that was lost meanwhile
-        task, address = self.futures.pop(future)
-        mine = self.hosts.get(address)
-        if future.status == "finished" and mine is not None and task.task_id in mine.building:
-            mine.timing[task.task_id] = mine.building.pop(task.task_id)
-            self._submit(_time, task, address, WHOLE)
+    def _ended(self) -> list[distributed.Future]:
+        """The futures that ended; none where none does for a while."""
+        found = []
+        with suppress(queue.Empty):
+            found.append(self.ended.get(timeout=LOOK_SECONDS))
+            while True:
+                found.append(self.ended.get_nowait())
+        return found
+
+    def _took(self, ended: list[distributed.Future]) -> Iterator[tuple[Task, Any]]:
+        """What futures came to. The results of timings are fetched together: each time is a round trip."""
+        timed: dict[str, distributed.Future] = {}
+        for future in ended:
+            if future not in self.futures:
+                continue  # of a host that was lost meanwhile
+            task, address = self.futures[future]
+            mine = self.hosts[address]
+            if future.status != "finished":
+                yield from self._failed(future)
+            elif task.task_id in mine.building:
+                self._forget(future)
+                mine.timing[task.task_id] = task
+                self._submit(_time, task, address, WHOLE)
+            else:
+                timed[future.key] = future
+        if not timed:
             return
-        if mine is not None:
-            mine.building.pop(task.task_id, None)
-            mine.timing.pop(task.task_id, None)
-        if future.status == "finished":
-            yield task, future.result()
-        else:
-            error = None if future.status == "cancelled" else future.exception()
-            lost = isinstance(error, distributed.scheduler.KilledWorker | KeyError) or future.status == "cancelled"
-            why = f"the worker that did it was lost, {ATTEMPTS} times"
-            yield from self._retry(task, why if lost else f"{type(error).__name__}: {error}", final=not lost)
+        for key, result in self._fetched(timed).items():
+            future = timed[key]
+            if future.status == "finished":
+                yield self._forget(future), result
+            else:
+                yield from self._failed(future)
+
+    def _fetched(self, futures: dict[str, distributed.Future]) -> dict[str, Any]:
+        """Their results; none if a worker went away with one: which, the next look tells."""
+
+        async def fetch() -> dict[str, Any]:
+            fetching = self.client.gather(futures, errors="skip", asynchronous=True)
+            return await asyncio.wait_for(fetching, FETCH_SECONDS)
+
+        found: dict[str, Any] = {}
+        try:
+            found = self.client.sync(fetch)
+        except TimeoutError:
+            self.unsure += futures.values()
+        return found
+
+    def _failed(self, future: distributed.Future) -> Iterator[tuple[Task, Any]]:
+        """A task that raised has found a defect, and is not done again; one that was lost is."""
+        if future.status not in ("error", "cancelled"):
+            self.unsure.append(future)
+            return
+        error = future.exception() if future.status == "error" else None
+        task = self._forget(future)
+        lost = error is None or isinstance(error, distributed.scheduler.KilledWorker | KeyError)
+        why = f"the worker that did it was lost, {ATTEMPTS} times" if lost else f"{type(error).__name__}: {error}"
+        yield from self._retry(task, why, final=not lost)
+
+    def _forget(self, future: distributed.Future) -> Task:
+        task, address = self.futures.pop(future)
+        for mine in (self.hosts[address].building, self.hosts[address].timing):
+            mine.pop(task.task_id, None)
         future.release()
+        return task
 
     def _retry(self, task: Task, reason: str, *, final: bool = False) -> Iterator[tuple[Task, Any]]:
         """Do a task anew, or give it up."""
