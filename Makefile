@@ -132,7 +132,7 @@ compare: $(BIN)/harness ## Set records side by side: [FRAMEWORK="torch jax" FORM
 
 .PHONY: test
 test: $(BIN)/pytest ## Run all tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: unit
 unit: $(BIN)/pytest ## Run the fast tests only
@@ -177,7 +177,7 @@ bench-forecast: $(BIN)/harness ## Time forecasts of a history, cold and cached [
 	@$(BIN)/python benchmarks/forecast.py
 
 .PHONY: bench-fleet
-bench-fleet: $(BIN)/dask ## Simulate up to 64 workers and 10,000 jobs [PLOT=fleet.svg]
+bench-fleet: $(BIN)/dask ## Simulate up to 64 workers and 10,000 jobs [WORKERS="1 16" JOBS=1000 BOUND=60 PLOT=fleet]
 	@$(BIN)/python benchmarks/fleet.py
 
 .PHONY: lock
