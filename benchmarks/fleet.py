@@ -83,6 +83,8 @@ class Sleeping:
     def lost(self, task: Task, reason: str) -> Slept:
         sys.exit(f"error: {task.task_id} was lost: {reason}")
 
+    refused = lost
+
 
 def _sleep(seconds: float) -> tuple[float, float]:
     began = time.monotonic()
@@ -140,7 +142,7 @@ def simulate(naps: Sequence[Nap], workers: int, shorter: float = 1.0) -> Outcome
     ):
         client.wait_for_workers(workers)
         began = time.monotonic()
-        slept = [result for _, result in DaskExecutor(client).run(iter(tasks), Sleeping(), ignore)]
+        slept = [result for _, result in DaskExecutor(client).run(tasks, lambda _: True, Sleeping(), ignore)]
         seconds = time.monotonic() - began
     assert len(slept) == len(tasks), f"{len(slept)} of {len(tasks)} came back"
     busy: dict[str, float] = {}

@@ -20,6 +20,9 @@ class Progress(Protocol):
     def step(self, done: int, total: int) -> None:
         """How many of the phase's parts are done."""
 
+    def alive(self) -> None:
+        """Nothing new; raises where the run was stopped, so that whoever waits for long must call it."""
+
 
 class Silent:
     """Tells nobody."""
@@ -28,3 +31,4 @@ class Silent:
     def note(self, text: str) -> None: ...
     def transfer(self, received: int, total: int) -> None: ...
     def step(self, done: int, total: int) -> None: ...
+    def alive(self) -> None: ...

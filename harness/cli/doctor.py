@@ -17,7 +17,7 @@ from harness import host, job
 from harness.archive.store import Store
 from harness.catalog import DEFAULT, load
 from harness.engines import docker, images, venv
-from harness.engines.owner import Owner
+from harness.engines.owner import Owner, Owners
 from harness.errors import HarnessError
 from harness.packages.index import Index, Reach, cache_folder
 
@@ -142,7 +142,7 @@ def _venv() -> Iterator[Check]:
             continue
         found.append(target.python_version)
     yield Check("venv", "ok" if found else "missing", "Python " + ", ".join(found) if found else "no interpreter found")
-    isolated = venv.VenvEngine(Owner("doctor", cache_folder())).isolates_network
+    isolated = venv.VenvEngine(Owner("doctor", Owners(cache_folder()), cache_folder())).isolates_network
     yield Check(
         "venv isolation",
         "ok" if isolated else "note",

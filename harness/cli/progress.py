@@ -61,6 +61,8 @@ class Lines:
         self._stepped = now
         self.note(told)
 
+    def alive(self) -> None: ...
+
 
 class Live:
     """A spinner with the phase and its time; while bytes come: how many, how fast, how long still."""
@@ -107,6 +109,8 @@ class Live:
                 description=f"{self._name.split()[0]:<9} {received / 1e6:,.0f} of {total / 1e6:,.0f} MB, "
                 f"{rate / 1e6:,.0f} MB/s, {left:.0f} s left",
             )
+
+    def alive(self) -> None: ...
 
     def step(self, done: int, total: int) -> None:
         if self._task is not None:

@@ -141,6 +141,13 @@ class DockerEngine:
         devices = [str(device.get("ID", "")) for device in info.get("DiscoveredDevices") or []]
         return "nvidia" in (info.get("Runtimes") or {}) or any(one.startswith("nvidia.com/gpu") for one in devices)
 
+    def stop_orphans(self) -> None:
+        with _engine_errors():
+            for container in self.client.containers.list(filters={"label": LABEL}, ignore_removed=True):
+                if self.owner.owners.is_dead(container.labels.get(LABEL, "")):
+                    with suppress(NotFound, APIError):
+                        container.remove(force=True)
+
     def with_compiler(self) -> DockerEngine:
         return DockerEngine(self.client, self.owner, self.say, compiler=True)
 

@@ -26,6 +26,8 @@ class Owner:
     """One living harness process."""
 
     name: str
+    owners: Owners
+    """Among whom it is one."""
     folder: Path
     """For what it leaves unfinished: partial downloads, sandboxes. On the cache's file system."""
     abandoned: bool = False
@@ -59,7 +61,7 @@ class Owners:
         with beside.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             beside.rename(path)  # never seen without its lock, by which another would take it for dead
-            owner = Owner(name, self.work / name)
+            owner = Owner(name, self, self.work / name)
             owner.folder.mkdir(parents=True)
             try:
                 yield owner

@@ -127,6 +127,9 @@ class Engine(Protocol):
     def has_gpu(self) -> bool:
         """Whether runs can be given an NVIDIA GPU."""
 
+    def stop_orphans(self) -> None:
+        """End what still runs for harnesses that were killed: they hold no lock any more."""
+
     def with_compiler(self) -> Engine:
         """The same, with a C++ compiler in its sandboxes: for code that compiles while it runs."""
 

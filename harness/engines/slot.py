@@ -10,16 +10,18 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import EnvironmentLacksError
+from harness.progress import Progress, Silent
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a place that all users of a host share is what a lock between them needs
 POLL_SECONDS = 0.02
+SILENT = Silent()
 PATIENCE_SECONDS = 2.0
 """After which waiting is told."""
 
@@ -31,41 +33,42 @@ def _default_folder() -> Path:
 
 @dataclass(frozen=True)
 class Slot:
-    """Two lock files below one folder.
+    """A folder that is locked, shared or alone, and a file in it.
 
-    `footprint-harness.slot` is held, shared or alone. `footprint-harness.gate` is passed by whoever wants it and
-    closed by whoever waits for it: else builds that follow each other would never let anything be timed.
+    The folder itself is what is locked: a file could be removed, as logind removes a user's shared memory when the
+    user logs out, and the next one would lock another. `footprint-harness.gate` is passed by whoever wants the folder
+    and closed by whoever waits for it: else builds that follow each other would never let anything be timed.
     """
 
     folder: Path | None = None
     """None: the host's own, for all users."""
 
     @contextmanager
-    def shared(self, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    def shared(self, progress: Progress = SILENT) -> Iterator[None]:
         """Be on the host together with other builds, and with nothing that is timed.
 
         Args:
-            say: is told, once, whom this waits for.
+            progress: is told, once, whom this waits for, and may end the waiting.
 
         Raises:
-            EnvironmentLacksError: the lock files cannot be had.
+            EnvironmentLacksError: the locks cannot be had.
         """
-        with self._held(fcntl.LOCK_SH, say):
+        with self._held(fcntl.LOCK_SH, progress):
             yield
 
     @contextmanager
-    def alone(self, say: Callable[[str], None] = lambda _: None) -> Iterator[datetime]:
+    def alone(self, progress: Progress = SILENT) -> Iterator[datetime]:
         """Have the host alone, and be told since when; arguments and errors as for `shared`."""
-        with self._held(fcntl.LOCK_EX, say):
+        with self._held(fcntl.LOCK_EX, progress):
             yield datetime.now(UTC)
 
     @contextmanager
-    def _held(self, how: int, say: Callable[[str], None]) -> Iterator[None]:
-        slot = self._open("slot")
+    def _held(self, how: int, progress: Progress) -> Iterator[None]:
+        slot = self._open()
         try:
-            gate = self._open("gate")
+            gate = self._open("footprint-harness.gate")
             try:
-                patience = _Patience(say)
+                patience = _Patience(progress)
                 _take(gate, fcntl.LOCK_EX, patience)
                 _take(slot, how, patience)
             finally:
@@ -74,9 +77,9 @@ class Slot:
         finally:
             os.close(slot)
 
-    def _open(self, name: str) -> int:
-        """Read-only is enough for `flock`, so that a file of another user will do."""
-        path = (self.folder or _default_folder()) / f"footprint-harness.{name}"
+    def _open(self, name: str = "") -> int:
+        """Read-only is enough for `flock`, so that a file of another user will do; without a name the folder."""
+        path = (self.folder or _default_folder()) / name
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             try:
@@ -97,7 +100,7 @@ class Slot:
 class _Patience:
     """Says once that somebody is waited for."""
 
-    say: Callable[[str], None]
+    progress: Progress
     told: bool = False
     since: float = 0.0
 
@@ -107,7 +110,8 @@ class _Patience:
         if not self.told and now - self.since > PATIENCE_SECONDS:
             self.told = True
             whom = ", ".join(str(pid) for pid in holders(os.fstat(fd).st_ino) if pid != os.getpid())
-            self.say(f"waiting for the host: process {whom} is using it" if whom else "waiting for the host")
+            self.progress.note(f"waiting for the host: process {whom} is using it" if whom else "waiting for the host")
+        self.progress.alive()
         time.sleep(POLL_SECONDS)
 
 

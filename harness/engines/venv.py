@@ -83,6 +83,8 @@ class VenvEngine:
             return False
         return done.exit_status == 0
 
+    def stop_orphans(self) -> None: ...  # the kernel ends what runs here together with its harness
+
     def with_compiler(self) -> VenvEngine:
         return self  # whatever compiler this machine has
 

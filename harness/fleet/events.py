@@ -57,8 +57,7 @@ class Reporter:
         self._told = 0.0
 
     def _event(self, what: What, **more: Any) -> None:
-        if self.stop.is_set():
-            raise StoppedError(self.task)
+        self.alive()
         self.tell(Event(self.task, what, time.time(), self.host, **more))
 
     def phase(self, name: str, detail: str = "") -> None:
@@ -74,6 +73,10 @@ class Reporter:
             self._event("bytes", received=received, total=total)
 
     def step(self, done: int, total: int) -> None: ...
+
+    def alive(self) -> None:
+        if self.stop.is_set():
+            raise StoppedError(self.task)
 
 
 @dataclass

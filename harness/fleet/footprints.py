@@ -13,7 +13,7 @@ from harness.catalog import DEFAULT_VARIANT
 from harness.engines.choice import open_engine
 from harness.engines.sandbox import Engine
 from harness.engines.slot import Slot
-from harness.fleet.task import DOCKER, Done, Task
+from harness.fleet.task import DOCKER, Done, Task, on_host
 from harness.job import Job, iso_instant
 from harness.packages.index import Index, cache_folder
 from harness.packages.lock import LockStore
@@ -30,6 +30,8 @@ class Weigh:
     job: Job
     index: str | None = None
     """Name of an index that each host's user configures; None: the usual one."""
+    host_id: str | None = None
+    """The host that it must be measured on; None: any."""
 
     @property
     def slug(self) -> str:
@@ -38,7 +40,8 @@ class Weigh:
     @property
     def needs(self) -> frozenset[str]:
         """What its host must have."""
-        return frozenset({DOCKER} if self.job.engine == "docker" else ())
+        docker = {DOCKER} if self.job.engine == "docker" else set[str]()
+        return frozenset(docker | ({on_host(self.host_id)} if self.host_id is not None else set()))
 
     @property
     def subject(self) -> str:
@@ -81,6 +84,10 @@ class Footprints:
     def lost(self, task: Task, reason: str) -> Done:
         """See `Work`."""
         return Done((footprint.lost(task.what.job, self.settings, "fleet", reason),))
+
+    def refused(self, task: Task, reason: str) -> Done:  # noqa: ARG002
+        """See `Work`."""
+        return Done(failure=reason)
 
 
 @dataclass

@@ -127,6 +127,10 @@ class Races:
         """See `Work`."""
         return Done(failure=f"{task.what.model}: {reason}")
 
+    def refused(self, task: Task, reason: str) -> Done:  # noqa: ARG002
+        """See `Work`."""
+        return Done(failure=reason)
+
 
 @dataclass
 class RaceBench:
@@ -154,7 +158,7 @@ class RaceBench:
         def prepare(one: Runtime, sandbox: Sandbox) -> Prepared:
             return environment.prepare(one.requires, race.target, race.as_of, sandbox, shop)
 
-        with self.work.slot.shared(progress.note):
+        with self.work.slot.shared(progress):
             try:
                 with self._exporting:  # a model is made once
                     files = export.ensure([race.model], opset=race.opset, shop=shop, target=race.target)

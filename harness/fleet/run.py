@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.archive import tables
 from harness.archive.store import Inferences, Store, silently
 from harness.fleet.events import Event
-from harness.fleet.plan import Part, Plan, Planned
+from harness.fleet.plan import Estimate, Part, Plan
 from harness.fleet.task import Done, Executor, Task, Work
 from harness.inference import Inference
 from harness.packages.lock import LockStore
@@ -64,8 +64,10 @@ def run(
     began = time.monotonic()
     shelves, locks = _Shelves(store, torn), LockStore(store.results / "locks")
     ordered = sorted(plan.to_do, key=lambda one: -one.estimate.bytes) if heavy_first else plan.to_do
-    tasks = admitted(ordered, budget, ran, began)
-    with closing(executor.run(tasks, work, tell)) as results:  # now, whatever ends this, and not when memory is tidied
+    admission = Admission({one.slug: one.estimate for one in ordered}, budget, ran, began)
+    tasks = [one.task for one in ordered]
+    # closed now, whatever ends this, and not when memory is tidied
+    with closing(executor.run(tasks, admission, work, tell)) as results:
         for task, done in results:
             assert isinstance(done, Done)
             for asked, lock in done.locks:
@@ -97,20 +99,30 @@ class _Shelves:
             tables.rebuild_inferences(shelf, self.torn)
 
 
-def admitted(jobs: Sequence[Planned], budget: Budget, ran: Ran, began: float) -> Iterator[Task]:
-    """Tasks as long as the budget lasts; the others are named."""
-    had: set[Part] = set()
-    spent = 0
-    for one in jobs:
-        costs = sum(size for part in one.estimate.parts - had for size in part[2:])
-        if budget.seconds is not None and time.monotonic() - began >= budget.seconds:
-            ran.left_out[one.slug] = f"the {budget.seconds:,.0f} s were over"
-        elif budget.download_bytes is not None and spent + costs > budget.download_bytes:
-            ran.left_out[one.slug] = (
+@dataclass
+class Admission:
+    """Says which jobs may begin, for as long as the budget lasts; the others are named."""
+
+    estimates: Mapping[str, Estimate]
+    budget: Budget
+    ran: Ran
+    began: float
+    had: frozenset[Part] = frozenset()
+    """Wheels that were reckoned with already."""
+    spent: int = 0
+
+    def __call__(self, task: Task) -> bool:
+        """Whether it may; called from one thread."""
+        parts, most, limit = self.estimates[task.task_id].parts, self.budget.seconds, self.budget.download_bytes
+        costs = sum(size for part in parts - self.had for size in part[2:])
+        if most is not None and time.monotonic() - self.began >= most:
+            self.ran.left_out[task.task_id] = f"the {most:,.0f} s were over"
+        elif limit is not None and self.spent + costs > limit:
+            self.ran.left_out[task.task_id] = (
                 f"it may download {costs / 1e6:,.0f} MB, and "
-                f"{max(0, budget.download_bytes - spent) / 1e6:,.0f} MB of {budget.download_bytes / 1e6:,.0f} are left"
+                f"{max(0, limit - self.spent) / 1e6:,.0f} MB of {limit / 1e6:,.0f} are left"
             )
         else:
-            spent += costs
-            had |= one.estimate.parts
-            yield one.task
+            self.spent += costs
+            self.had |= parts
+        return task.task_id not in self.ran.left_out

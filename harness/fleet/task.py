@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,6 +18,11 @@ DOCKER, GPU = "docker", "gpu"
 """What a machine can have that not every one has."""
 
 
+def on_host(host_id: str | None) -> str:
+    """What only one host has: being it."""
+    return f"host {host_id}"
+
+
 @dataclass(frozen=True)
 class Task:
     """One thing to do on one host, in two parts: what shares the host with others, and what has it alone."""
@@ -26,7 +31,7 @@ class Task:
     what: Any
     """For whoever does it; travels to other machines, so a plain value."""
     needs: frozenset[str] = frozenset()
-    """What its host must have: `DOCKER`, `GPU`."""
+    """What its host must have: `DOCKER`, `GPU`, `on_host`. Whoever does tasks on one machine does them there."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,9 @@ class Work(Protocol):
     def lost(self, task: Task, reason: str) -> Any:
         """The result of a task that nobody could finish."""
 
+    def refused(self, task: Task, reason: str) -> Any:
+        """The result of a task that nobody there could begin: it may be begun another time."""
+
 
 Results = Generator[tuple[Task, Any], None, None]
 
@@ -81,11 +89,13 @@ Results = Generator[tuple[Task, Any], None, None]
 class Executor(Protocol):
     """Who does tasks: one after the other, several builds at a time, or many machines."""
 
-    def run(self, tasks: Iterator[Task], work: Work, tell: Callable[[Event], None]) -> Results:
-        """Do all tasks; gives each with its result, in whatever order they end. Closing it ends what is under way.
+    def run(
+        self, tasks: Sequence[Task], may_begin: Callable[[Task], bool], work: Work, tell: Callable[[Event], None]
+    ) -> Results:
+        """Do tasks; gives each with its result, in whatever order they end. Closing it ends what is under way.
 
         Args:
-            tasks: asked for the next one when there is room for it, so that whoever gives them may stop.
+            may_begin: is asked once of each task, when it is about to begin; one that may not is passed over.
             tell: is told what happens, from any thread.
 
         Raises:

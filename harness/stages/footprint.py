@@ -168,7 +168,7 @@ class _Measurement:
     def build(self, given: Lock | None) -> Lock:
         shop = self.workshop
         self._phase("engine", f"{shop.engine.name}, {self.job.target}")
-        with shop.slot.shared(shop.progress.note):
+        with shop.slot.shared(shop.progress):
             self._describe_engine()
             pip, _ = self._prepare_tools()
             with Wheelhouse(shop.cache, shop.index, shop.work) as house:
@@ -180,7 +180,8 @@ class _Measurement:
 
     def time(self, lock: Lock) -> None:
         shop, draft = self.workshop, self.draft
-        with shop.slot.alone(shop.progress.note) as began_at:
+        with shop.slot.alone(shop.progress) as began_at:
+            shop.engine.stop_orphans()
             draft.environment["load_1m"] = host.load_1m()
             try:
                 self._time(lock)

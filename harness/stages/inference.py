@@ -154,7 +154,8 @@ def measure(
         for cell, draft in drafts.items():
             if (failure := places[cell.runtime.name].failure) is not None:
                 draft.end(places[cell.runtime.name].phase, failure)
-        with context.slot.alone(context.progress.note):
+        with context.slot.alone(context.progress):
+            context.engine.stop_orphans()
             for number in range(rounds):
                 for place, cell in enumerate(order(group, number)):
                     if drafts[cell].status == "ok":

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 import distributed
 import pytest
 
+from harness import host
 from harness.errors import EnvironmentLacksError
 from harness.fleet.events import Event
 from harness.fleet.executors import dask
 from harness.fleet.executors.dask import BUILDERS, DaskExecutor, resources
 from harness.fleet.executors.local import LocalExecutor
 from harness.fleet.executors.serial import SerialExecutor
-from harness.fleet.task import DOCKER, GPU, Executor, Task
+from harness.fleet.task import DOCKER, GPU, Executor, Task, on_host
 from tests.support.sleepers import Sleep, Slept
 
 pytestmark = pytest.mark.integration
@@ -53,7 +54,7 @@ def cluster(*workers: frozenset[str]) -> Iterator[distributed.Client]:
 
 
 def done(executor: Executor, *all_of: Task) -> dict[str, Slept]:
-    return {task.task_id: result for task, result in executor.run(iter(all_of), Sleep(), lambda event: None)}
+    return {task.task_id: result for task, result in executor.run(all_of, lambda _: True, Sleep(), lambda event: None)}
 
 
 def beside_a_timing(found: dict[str, Slept]) -> int:
@@ -105,7 +106,7 @@ def test_what_nobody_can_do_is_a_result_that_says_so(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(dask, "ALONE_SECONDS", 1.0)
     with cluster(frozenset()) as client:
         found = done(DaskExecutor(client), *tasks(2, GPU), *tasks(2, first=2))
-    assert [found["task-0"], found["task-1"]] == ["no worker has gpu"] * 2
+    assert [found["task-0"], found["task-1"]] == ["not begun: no worker has gpu"] * 2
     assert isinstance(found["task-3"], Slept)
 
 
@@ -143,7 +144,7 @@ def test_work_stops_with_the_one_who_asks_for_it() -> None:
             events.append(event)
 
     with cluster(frozenset()) as client:
-        run = DaskExecutor(client).run(iter(tasks(200)), Sleep(), tell)
+        run = DaskExecutor(client).run(tasks(200), lambda _: True, Sleep(), tell)
         next(run)
         run.close()  # type: ignore[attr-defined]
         time.sleep(0.5)
@@ -151,3 +152,51 @@ def test_work_stops_with_the_one_who_asks_for_it() -> None:
         time.sleep(0.5)
         assert len(events) == count, "something still runs"
     assert count < 200
+
+
+def test_a_second_sweep_on_one_scheduler_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "LEASE_SECONDS", 1.0)
+    with cluster(frozenset()) as client, distributed.Client(client.scheduler.address, set_as_default=False) as second:
+        run = DaskExecutor(client).run(tasks(8), lambda _: True, Sleep(), lambda event: None)
+        found = [next(run)]
+        with pytest.raises(EnvironmentLacksError, match="another sweep or night is using this scheduler"):
+            done(DaskExecutor(second), *tasks(2, first=8))
+        found += run
+        assert len(found) == 8 and all(isinstance(result, Slept) for _, result in found)
+        assert len(done(DaskExecutor(second), *tasks(2, first=8))) == 2
+
+
+def test_a_worker_that_is_told_to_end_leaves_its_tasks_to_others() -> None:
+    with cluster(frozenset(), frozenset()) as client:
+        run = DaskExecutor(client).run(tasks(24), lambda _: True, Sleep(), lambda event: None)
+        found = dict([next(run)])
+        client.sync(client.cluster.workers["bare-0"].close)
+        found |= dict(run)
+    assert len(found) == 24
+    assert all(isinstance(one, Slept) for one in found.values()), found
+
+
+def test_a_task_that_must_be_done_on_one_host_is() -> None:
+    here, elsewhere = on_host(host.host_id()), on_host("elsewhere")
+    with cluster(frozenset()) as client, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dask, "ALONE_SECONDS", 1.0)
+        found = done(DaskExecutor(client), *tasks(2, here), *tasks(1, elsewhere, first=2))
+    assert isinstance(found["task-0"], Slept) and isinstance(found["task-1"], Slept)
+    assert found["task-2"] == "not begun: no worker has host elsewhere"
+
+
+@pytest.mark.parametrize("executor", ["serial", "local", "dask"])
+def test_a_budget_is_asked_when_a_task_begins_and_not_before(executor: str) -> None:
+    asked: list[int] = []
+    ended: list[str] = []
+
+    def may_begin(task: Task) -> bool:
+        asked.append(len(ended))
+        return len(ended) < 4
+
+    with cluster(frozenset()) as client:
+        by = {"serial": SerialExecutor(), "local": LocalExecutor(1), "dask": DaskExecutor(client)}[executor]
+        for task, _ in by.run(tasks(24), may_begin, Sleep(), lambda event: None):
+            ended.append(task.task_id)
+    assert 4 <= len(ended) <= 4 + 2 * BUILDERS
+    assert len(asked) == 24, "each is asked for once"

@@ -46,6 +46,9 @@ class Sleep:
     def lost(self, task: Task, reason: str) -> str:
         return reason
 
+    def refused(self, task: Task, reason: str) -> str:
+        return f"not begun: {reason}"
+
 
 def worker_name() -> str:
     """Of the Dask worker that asks; `here` where it is none."""

@@ -13,6 +13,8 @@ import pytest
 
 from harness.engines.slot import Slot
 from harness.errors import EnvironmentLacksError
+from harness.fleet.events import Reporter, StoppedError
+from harness.progress import Silent
 
 HOLDER = """
 import sys, pathlib
@@ -21,6 +23,14 @@ with Slot(pathlib.Path(sys.argv[1])).alone():
     print("held", flush=True)
     sys.stdin.read()
 """
+
+
+class Noted(Silent):
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
 
 
 def enters(hold: Callable[[], object], seconds: float = 5.0) -> threading.Event:
@@ -69,22 +79,42 @@ def test_another_process_is_waited_for_and_named_and_its_death_frees_the_host(tm
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        entered = enters(lambda: Slot(tmp_path).alone(said.append))
+        entered = enters(lambda: Slot(tmp_path).alone(Noted(said)))
         assert not entered.wait(2.5)
         other.kill()
         assert entered.wait(5)
     assert said == [f"waiting for the host: process {other.pid} is using it"]
 
 
+def test_waiting_can_be_stopped(tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    with (
+        Slot(tmp_path).alone(),
+        pytest.raises(StoppedError),
+        Slot(tmp_path).shared(Reporter("task", "", lambda _: None, stop)),
+    ):
+        pass
+
+
+def test_whoever_removes_the_files_lets_nobody_in(tmp_path: Path) -> None:
+    """As logind does with a user's shared memory when the user logs out."""
+    with Slot(tmp_path).alone():
+        for path in tmp_path.iterdir():
+            path.unlink()
+        other = enters(Slot(tmp_path).alone)
+        assert not other.wait(0.3)
+    assert other.wait(5)
+
+
 def test_a_lock_of_another_user_will_do(tmp_path: Path) -> None:
-    for name in ("slot", "gate"):
-        (tmp_path / f"footprint-harness.{name}").touch(0o444)
+    (tmp_path / "footprint-harness.gate").touch(0o444)
     with Slot(tmp_path).alone():
         pass
 
 
 def test_a_link_in_the_lock_s_place_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "footprint-harness.slot").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "footprint-harness.gate").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(EnvironmentLacksError, match="timing slot"), Slot(tmp_path).alone():
         pass
     assert not (tmp_path / "elsewhere").exists()

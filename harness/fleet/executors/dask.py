@@ -11,8 +11,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,8 +21,8 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from harness import __version__, host
 from harness.errors import EnvironmentLacksError
-from harness.fleet.events import WAITING, Event, Reporter, from_dict
-from harness.fleet.task import DOCKER, GPU, Results, Task, Work
+from harness.fleet.events import WAITING, Event, Reporter, StoppedError, from_dict
+from harness.fleet.task import DOCKER, GPU, Results, Task, Work, on_host
 
 PLUGIN = "footprint-harness"
 TOPIC = "footprint-harness"
@@ -39,6 +38,8 @@ ALONE_SECONDS = 60.0
 """How long tasks wait for a worker that could do them."""
 FETCH_SECONDS = 20.0
 """How long results may take that are there."""
+LEASE_SECONDS = 45.0
+"""How long whoever was killed may still seem to use a scheduler."""
 CAN_HAVE = (DOCKER, GPU)
 PLENTY = 1_000_000.0
 """As a resource, what a host has or has not: no number of tasks uses it up."""
@@ -112,8 +113,18 @@ class Introduction:
 
 def _introduce(dask_worker: distributed.Worker) -> Introduction:
     failure = dask_worker.plugins[PLUGIN].failure
-    has = frozenset(CAN_HAVE) & dask_worker.state.total_resources.keys()
-    return Introduction(has, __version__, host.commit(), failure)
+    has = {on_host(host.host_id()), *(set(CAN_HAVE) & dask_worker.state.total_resources.keys())}
+    return Introduction(frozenset(has), __version__, host.commit(), failure)
+
+
+def _differs(told: Introduction) -> str:
+    """Why a worker's harness is not this one; a commit is known only where it runs from a repository."""
+    if told.version != __version__:
+        return f"it has harness {told.version}, not {__version__}"
+    mine = host.commit()
+    if mine is not None and told.commit is not None and told.commit != mine:
+        return f"it has commit {told.commit} of the harness, not {mine}"
+    return ""
 
 
 @dataclass
@@ -136,29 +147,50 @@ class DaskExecutor:
     def __init__(self, client: distributed.Client) -> None:
         self.client = client
 
-    def run(self, tasks: Iterator[Task], work: Work, tell: Callable[[Event], None]) -> Results:
-        """See `Executor`."""
-        run = _Run(self.client, tasks, work, tell)
+    def run(
+        self, tasks: Sequence[Task], may_begin: Callable[[Task], bool], work: Work, tell: Callable[[Event], None]
+    ) -> Results:
+        """See `Executor`.
+
+        Raises:
+            EnvironmentLacksError: no worker is there, the scheduler went away, or somebody else is using it.
+        """
+        lock = distributed.Lock(PLUGIN, scheduler_rpc=self.client.scheduler, loop=self.client.loop)
+        if not lock.acquire(timeout=LEASE_SECONDS):  # two would take each other's benches away
+            raise EnvironmentLacksError(
+                "another sweep or night is using this scheduler", tip="let it end, or start a scheduler of your own"
+            )
         try:
-            yield from run.results()
+            run = _Run(self.client, tasks, may_begin, work, tell)
+            try:
+                yield from run.results()
+            finally:
+                run.close()
         finally:
-            run.close()
+            with suppress(Exception):  # the scheduler itself may be what went away
+                lock.release()
 
 
 class _Run:
     def __init__(
-        self, client: distributed.Client, tasks: Iterator[Task], work: Work, tell: Callable[[Event], None]
+        self,
+        client: distributed.Client,
+        tasks: Sequence[Task],
+        may_begin: Callable[[Task], bool],
+        work: Work,
+        tell: Callable[[Event], None],
     ) -> None:
-        self.client, self.tasks, self.work, self.tell = client, tasks, work, tell
+        self.client, self.may_begin, self.work, self.tell = client, may_begin, work, tell
         self.hosts: dict[str, _Host] = {}
-        self.again: deque[Task] = deque()
+        self.left = list(tasks)
+        """What no host has, in order; what was lost with one comes first."""
         self.attempts: dict[str, int] = {}
         self.futures: dict[distributed.Future, tuple[Task, str]] = {}
         self.ended: queue.SimpleQueue[distributed.Future] = queue.SimpleQueue()
         self.unsure: list[distributed.Future] = []
         """Futures that had ended, until their result was lost with a worker."""
-        self.refused: set[str] = set()
-        self.more = True
+        self.refused: dict[str, str] = {}
+        """Worker's address -> why it gets no task."""
         self.looked = 0.0
         self.last_able = time.monotonic()
         client.subscribe_topic(TOPIC, lambda event: tell(from_dict(event[1])))
@@ -169,7 +201,7 @@ class _Run:
             yield from self._look()
             self._give()
             yield from self._give_up()
-            if not self.futures and not self.again and not self.more:
+            if not self.futures and not self.left:
                 return
             yield from self._took(self._ended())
 
@@ -197,17 +229,16 @@ class _Run:
             self.tell(Event("", "note", time.time(), address, f"worker {address} was lost"))
             for task in (*gone.building.values(), *gone.timing.values()):
                 yield from self._retry(task, f"the worker that did it was lost, {ATTEMPTS} times")
-        self.refused &= there
+        self.refused = {address: why for address, why in self.refused.items() if address in there}
         while self.unsure:
             self.ended.put(self.unsure.pop())
-        for address, told in self._introductions(there - self.hosts.keys() - self.refused).items():
-            if told.failure or (told.version, told.commit) != (__version__, host.commit()):
-                self.refused.add(address)
-                why = told.failure or f"it has harness {told.version} ({told.commit}), not {__version__}"
+        for address, told in self._introductions(there - self.hosts.keys() - self.refused.keys()).items():
+            if why := told.failure or _differs(told):
+                self.refused[address] = why
                 self.tell(Event("", "note", time.time(), address, f"worker {address} takes no job: {why}"))
             else:
                 self.hosts[address] = _Host(told.has)
-                has = ", ".join(sorted(told.has)) or "no container engine"
+                has = ", ".join(sorted(told.has & set(CAN_HAVE))) or "no container engine"
                 self.tell(Event("", "note", time.time(), address, f"worker {address} joined: {has}"))
 
     def _introductions(self, addresses: set[str]) -> Mapping[str, Introduction]:
@@ -226,38 +257,37 @@ class _Run:
                 self._submit(_build, task, address, BUILD_SHARE)
 
     def _batch(self, has: frozenset[str]) -> list[Task]:
-        """At most as many as a host builds at a time, and fewer towards the end."""
-        fitting = [task for task in self.again if task.needs <= has]
-        ahead = 2 * BUILDERS * len(self.hosts)
-        while self.more and len(fitting) < ahead:
-            if (task := next(self.tasks, None)) is None:
-                self.more = False
-            else:
-                self.again.append(task)
-                if task.needs <= has:
-                    fitting.append(task)
-        batch = fitting[: max(1, min(BUILDERS, len(fitting) // (2 * len(self.hosts))))]
-        for task in batch:
-            self.again.remove(task)
+        """At most as many as a host builds at a time, and fewer towards the end; those that may begin."""
+        fitting = [task for task in self.left if task.needs <= has]
+        room = max(1, min(BUILDERS, len(fitting) // (2 * len(self.hosts))))
+        batch: list[Task] = []
+        for task in fitting:
+            if len(batch) == room:
+                break
+            self.left.remove(task)
+            if task.task_id in self.attempts or self.may_begin(task):
+                batch.append(task)
         return batch
 
     def _give_up(self) -> Iterator[tuple[Task, Any]]:
         """Tasks that no worker could do, for so long that none will come."""
-        able = any(task.needs <= mine.has for task in self.again for mine in self.hosts.values())
-        if self.futures or able or not (self.again or self.more):
+        able = any(task.needs <= mine.has for task in self.left for mine in self.hosts.values())
+        if self.futures or able or not self.left:
             self.last_able = time.monotonic()
         if time.monotonic() - self.last_able < ALONE_SECONDS:
             return
         if not self.hosts:
+            told = "; ".join(f"{address} takes none: {why}" for address, why in self.refused.items())
             raise EnvironmentLacksError(
-                "the scheduler has no worker that could do anything", tip="start some: harness worker ADDRESS"
+                f"the scheduler has no worker that could do anything{f' ({told})' if told else ''}",
+                tip="start some: harness worker ADDRESS",
             )
-        while self.again:
-            task = self.again.popleft()
-            yield task, self.work.lost(task, f"no worker has {', '.join(sorted(task.needs))}")
+        while self.left:
+            task = self.left.pop(0)
+            yield task, self.work.refused(task, f"no worker has {', '.join(sorted(task.needs))}")
 
     def _submit(self, what: Callable[[Task], Any], task: Task, address: str, share: float) -> None:
-        claims = {"host": share, **dict.fromkeys(task.needs, 1.0)}
+        claims = {"host": share, **dict.fromkeys(task.needs & set(CAN_HAVE), 1.0)}
         future = self.client.submit(
             what,
             task,
@@ -327,7 +357,7 @@ class _Run:
             return
         error = future.exception() if future.status == "error" else None
         task = self._forget(future)
-        lost = error is None or isinstance(error, distributed.scheduler.KilledWorker | KeyError)
+        lost = error is None or isinstance(error, distributed.scheduler.KilledWorker | StoppedError | KeyError)
         why = f"the worker that did it was lost, {ATTEMPTS} times" if lost else f"{type(error).__name__}: {error}"
         yield from self._retry(task, why, final=not lost)
 
@@ -348,4 +378,4 @@ class _Run:
             yield task, self.work.lost(task, reason)
         else:
             self.tell(Event(task.task_id, "retry", time.time()))
-            self.again.appendleft(task)
+            self.left.insert(0, task)

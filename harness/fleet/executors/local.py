@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -24,8 +24,11 @@ class LocalExecutor:
         """
         self.builders = builders
 
-    def run(self, tasks: Iterator[Task], work: Work, tell: Callable[[Event], None]) -> Results:
+    def run(
+        self, tasks: Sequence[Task], may_begin: Callable[[Task], bool], work: Work, tell: Callable[[Event], None]
+    ) -> Results:
         """See `Executor`."""
+        beginning = filter(may_begin, tasks)
         stop = threading.Event()
         building: dict[Future[Any], tuple[Task, Reporter]] = {}
         waiting: deque[tuple[Task, Reporter, Any]] = deque()
@@ -35,7 +38,7 @@ class LocalExecutor:
                 more = True
                 while True:
                     while more and len(building) + len(waiting) < self.builders * BATCHES_AHEAD:
-                        if (task := next(tasks, None)) is None:
+                        if (task := next(beginning, None)) is None:
                             more = False
                             break
                         reporter = Reporter(task.task_id, "", tell, stop)
