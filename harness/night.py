@@ -5,6 +5,8 @@ Written before anything is measured, so that a night that produces fewer rows th
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -58,15 +60,20 @@ class NightJob(Model):
 class Night(Model):
     schema_version: Literal[1] = 1
     record_id: str
-    """Names the night for ever: its instant, engine and installer."""
+    """Names the night for ever: its instant, engine and installer, and what else sets it apart."""
     stage: Literal["night"] = "night"
     planned_at: AwareDatetime
     as_of: AwareDatetime
     """The first instant whose uploads no longer count: the midnight, UTC, with which the night began."""
     since: AwareDatetime | None = None
-    """The `as_of` of the night before it; releases from then on are new. Null: there was none."""
+    """The earliest instant from which on a framework's releases are new: the `as_of` of the last night that had the
+    framework. Null: no night had any of them."""
     engine: str
     installer: str
+    frameworks: tuple[str, ...] = ()
+    """What it was restricted to; empty: the whole catalog."""
+    pythons: tuple[str, ...] = ()
+    """What was to be measured with, the first that a release has a wheel for; empty: the usual ones."""
     jobs: tuple[NightJob, ...]
     unplanned: dict[str, str] = Field(default_factory=dict)
     """Framework -> why the index could not tell what to measure of it."""
@@ -79,9 +86,15 @@ class Night(Model):
         return self.model_dump_json(indent=1) + "\n"
 
 
-def night_id(as_of: datetime, engine: str, installer: str) -> str:
-    """Names the one night of an instant, engine and installer."""
-    return f"night-{compact_instant(as_of)}-{engine}-{installer}"
+def night_id(
+    as_of: datetime, engine: str, installer: str, frameworks: Sequence[str] = (), pythons: Sequence[str] = ()
+) -> str:
+    """Names the one night of an instant, engine and installer; a restricted one is another night."""
+    name = f"night-{compact_instant(as_of)}-{engine}-{installer}"
+    if not frameworks and not pythons:
+        return name
+    asked = " ".join([*sorted(set(frameworks)), *pythons])
+    return f"{name}-{hashlib.sha256(asked.encode()).hexdigest()[:6]}"
 
 
 def parse_night(text: str | bytes, *, name: str = "night") -> Night:

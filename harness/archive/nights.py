@@ -37,6 +37,8 @@ class Outcome:
     rows: tuple[Row, ...]
     sizes: tuple[SizeChange, ...]
     times: tuple[TimeStep, ...]
+    unsure: tuple[tuple[Record, tuple[str, ...]], ...] = ()
+    """Records with times that seem to have risen, and were not measured a second time."""
     unfinished: tuple[tuple[Night, int], ...] = ()
     """Earlier nights that lack rows, and how many."""
 
@@ -63,12 +65,12 @@ class Outcome:
 
     @property
     def exit_status(self) -> int:
-        """3: a regression, or else 1: a row is missing or failed, or else 3: left out for a budget, or else 0."""
+        """3: a regression; else 1: a row is missing or failed; else 3: something was not measured; else 0."""
         if self.regressions:
             return 3
         if self.missing or self.ended("failed") or self.night.unplanned:
             return 1
-        return 3 if self.left_out else 0
+        return 3 if self.left_out or self.unsure else 0
 
 
 def outcome(
@@ -86,10 +88,11 @@ def outcome(
         left_out: job's slug -> why it was not begun.
         earlier: other nights; those that lack rows are told.
     """
-    last = {job_key(one): one for one in sorted(records, key=lambda one: (one.measured_at, one.record_id))}
+    last = _last(records)
     rows = []
     sizes: list[SizeChange] = []
     times: list[TimeStep] = []
+    unsure = []
     for job in night.jobs:
         record = last.get(key_of(job.job))
         why = "" if record is not None else (left_out or {}).get(job.job.slug, "")
@@ -100,25 +103,34 @@ def outcome(
             sizes += series.size_changes(record, kind, records)
         if "night" in job.series and record.status == "ok":
             times += series.time_steps(record, records, detect)
+            if figures := series.suspects(record, records, detect):
+                unsure.append((record, figures))
     lacking = [
         (one, sum(key_of(job.job) not in last for job in one.jobs))
         for one in sorted(earlier, key=lambda one: one.as_of)
         if one.as_of < night.as_of
     ]
-    return Outcome(
-        night, tuple(rows), tuple(sizes), tuple(times), tuple((one, count) for one, count in lacking if count)
-    )
+    unfinished = tuple((one, count) for one, count in lacking if count)
+    return Outcome(night, tuple(rows), tuple(sizes), tuple(times), tuple(unsure), unfinished)
 
 
-def suspects(night: Night, records: Sequence[Record], detect: Detect = series.detect_steps) -> list[NightJob]:
-    """Jobs of a night that are to be measured a second time before anything is said of their times."""
-    last = {job_key(one): one for one in sorted(records, key=lambda one: (one.measured_at, one.record_id))}
+def suspects(
+    night: Night, records: Sequence[Record], detect: Detect = series.detect_steps
+) -> list[tuple[NightJob, Record]]:
+    """Jobs that are to be measured a second time before anything is said of their times, with their records."""
+    last = _last(records)
     found = []
     for job in night.jobs:
         record = last.get(key_of(job.job))
         if record is not None and "night" in job.series and series.suspects(record, records, detect):
-            found.append(job)
+            found.append((job, record))
     return found
+
+
+def _last(records: Iterable[Record]) -> dict[tuple[object, ...], Record]:
+    """The last record of every job; one that is ok comes before one that is not, whose figures nobody has."""
+    ordered = sorted(records, key=lambda one: (one.status == "ok", one.measured_at, one.record_id))
+    return {job_key(one): one for one in ordered}
 
 
 def job_key(one: Record) -> tuple[object, ...]:

@@ -8,8 +8,10 @@ steps are looked for in the series of one host, method and image alone, and coun
 from __future__ import annotations
 
 import statistics
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import TypeVar
 
 from harness.archive import compare, select
@@ -128,12 +130,24 @@ def size_changes(one: Record, series: Series, records: Iterable[Record]) -> list
 
 
 def nights(one: Record, records: Iterable[Record]) -> list[Record]:
-    """Every measurement of one build on one bench, up to a night: one version gives way to the next in it."""
-    mine = bench(one)
+    """Measurements of one build on one bench up to a night: of each night the newest version's.
+
+    One version gives way to the next, and never to an older one: what a release or a sweep measured of others is no
+    night's.
+    """
+    mine, version = bench(one), select.version_of(one)
     if mine is None:
         return []
     alike = [other for other in records if other.status == "ok" and other.as_of <= one.as_of and bench(other) == mine]
-    return sorted(alike, key=lambda other: (other.as_of, other.measured_at, other.record_id))
+    alike = [other for other in alike if select.version_of(other) <= version]
+    alike.sort(key=lambda other: (other.as_of, other.measured_at, other.record_id))
+    found: list[Record] = []
+    for _, night in groupby(alike, key=lambda other: other.as_of):
+        of_night = list(night)
+        newest = max(map(select.version_of, of_night))
+        if not found or newest >= select.version_of(found[-1]):
+            found += [other for other in of_night if select.version_of(other) == newest]
+    return found
 
 
 Detect = Callable[[Sequence[float]], list[tuple[int, int]]]
@@ -173,13 +187,12 @@ def time_steps(one: Record, records: Iterable[Record], detect: Detect = detect_s
 
 def _split(one: Record, records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
     series = nights(one, records)
-    return [other for other in series if other.as_of < one.as_of], [
-        other for other in series if other.as_of == one.as_of
-    ]
+    tonight = [other for other in series if other.as_of == one.as_of and other.version == one.version]
+    return [other for other in series if other.as_of < one.as_of], tonight
 
 
 def _new_steps(earlier: list[Record], tonight: list[Record], detect: Detect) -> list[TimeStep]:
-    """Steps that the night shows, and that did not show without it."""
+    """Steps that the night shows, and that no earlier night has told."""
     found = []
     for figure in TIMES:
         told = [one for one in earlier if getattr(one.figures, figure) is not None]
@@ -189,15 +202,32 @@ def _new_steps(earlier: list[Record], tonight: list[Record], detect: Detect) -> 
         step = _last_step(figure, told + now, detect)
         if step is None or len(step.after) < 2:
             continue
-        known = _last_step(figure, told, detect)
-        began = len(told) + len(now) - len(step.after)
-        if known is None or abs(len(told) - len(known.after) - began) > SAME_STEP:
+        if not _was_told(step, len(told) + len(now) - len(step.after), told, detect):
             found.append(step)
     return found
 
 
 SAME_STEP = 2
 """By so many points the place of one step may move as more points come."""
+
+
+def _was_told(step: TimeStep, began: int, earlier: Sequence[Record], detect: Detect) -> bool:
+    """Whether a night before showed this step, and was measured twice: else nothing was said then.
+
+    Args:
+        began: the place in `earlier` at which the new level begins.
+    """
+    nights = [one.as_of for one in earlier]
+    twice = {one for one, next_one in pairwise(nights[max(0, began - SAME_STEP) :]) if one == next_one}
+    for night in sorted(twice, reverse=True):
+        until = bisect_right(nights, night)
+        known = _last_step(step.figure, earlier[:until], detect)
+        if known is None or bisect_left(nights, night) < SHORTEST:
+            continue
+        moved = abs(until - len(known.after) - began)
+        if moved <= SAME_STEP and step.after_seconds <= known.after_seconds * (1 + STEP_SHARE):
+            return True
+    return False
 
 
 def _last_step(figure: str, records: Sequence[Record], detect: Detect) -> TimeStep | None:

@@ -443,8 +443,9 @@ def sweep(from_make: bool, **options: Any) -> None:
 @click.option(
     "--python", multiple=True, metavar="3.X", help="The first that a release has a wheel for. Default: 3.11, 3.13."
 )
-@click.option("--as-of", metavar="DATE", help="Another night than today's: the day before it.")
+@click.option("--as-of", metavar="INSTANT", help="Another night than today's: the midnight it began with.")
 @click.option("--installer", default="pip", show_default=True, metavar="NAME", help="pip or uv.")
+@click.option("--retry-failed", is_flag=True, help="Measure again what has a failed record.")
 @click.option("--wait", is_flag=True, help="Wait for a night that is under way, instead of leaving.")
 @click.option("--no-charts", "draw", is_flag=True, flag_value=False, default=True, help="Draw no charts.")
 @fleet_options

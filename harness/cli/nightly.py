@@ -22,15 +22,13 @@ from harness.fleet import nightly as nights
 from harness.fleet.planning import midnight, plan_of
 from harness.report import night as page
 
-PYTHONS = ("3.11", "3.13")
-"""What releases are measured with: the first that they have a wheel for."""
-
 
 def nightly(
     frameworks: Sequence[str],
     python: Sequence[str],
     as_of: str | None,
     installer: str,
+    retry_failed: bool,
     wait: bool,
     draw: bool,
     progress: str,
@@ -43,10 +41,13 @@ def nightly(
     now = datetime.now(UTC)
     folder = Path(results)
     job.parse_choice(installer, name="installer", among=job.INSTALLERS)
-    pythons = parse_pythons(python or PYTHONS)
+    pythons = parse_pythons(python)
     instant = job.parse_as_of(as_of, now) if as_of is not None else midnight(now)
     if instant != midnight(instant):
-        raise InputError(f"a night begins at midnight, UTC, not at {job.iso_instant(instant)}", tip="give a bare date")
+        raise InputError(
+            f"a night begins at midnight, UTC, not at {job.iso_instant(instant)}",
+            tip=f"that of this day is --as-of {job.iso_instant(midnight(instant))}",
+        )
     names = [request.name for request in job.parse_requests(frameworks)] if frameworks else []
     party = crew(options, folder)
     watch = boards.choose(progress, quiet=quiet)
@@ -58,10 +59,8 @@ def nightly(
             if unknown:
                 raise InputError(f"the catalog has no {unknown[0]!r}", tip="see harness catalog")
             shows.phase("plan", f"the night of {instant.date()}")
-            night, before = nights.planned(
-                maker, names or list(maker.catalog.frameworks), pythons, installer, instant, now
-            )
-            left = len(plan_of(night, maker).to_do)
+            night, before = nights.planned(maker, names, pythons, installer, instant, now)
+            left = len(plan_of(night, maker, retry_failed=retry_failed).to_do)
             known = " (planned before)" if before else ""
             shows.note(f"{len(night.jobs)} rows{known}, {left} to be measured")
         store = maker.store
@@ -76,6 +75,7 @@ def nightly(
                 party.executor,
                 party.work,
                 budget=party.budget,
+                retry_failed=retry_failed,
                 tell=watch.tell,
                 begin=watch.begin,
                 torn=torn,
@@ -86,7 +86,8 @@ def nightly(
             if left and draw:
                 _draw(folder, shows)
         text = page.summary(outcome, nights.kept(store), datetime.now(UTC))
-        path = Nights(folder).folder / str(instant.year) / f"{instant.date()}-{night.engine}-{night.installer}.md"
+        place = night.record_id.split("-", 2)[2]  # engine and installer, and what else sets it apart
+        path = Nights(folder).folder / str(instant.year) / f"{instant.date()}-{place}.md"
         path.write_text(text, encoding="utf-8")
     click.echo(json.dumps(_told(outcome, path), indent=1) if as_json else text, nl=as_json)
     return outcome.exit_status
@@ -124,6 +125,7 @@ def _told(outcome: Outcome, path: Path) -> dict[str, Any]:
         "missing": [row.job.job.slug for row in outcome.missing],
         "left_out": {row.job.job.slug: row.left_out for row in outcome.left_out},
         "unplanned": outcome.night.unplanned,
+        "unsure": {one.record_id: list(figures) for one, figures in outcome.unsure},
         "failed": [one.record_id for one in outcome.ended("failed")],
         "sizes": [
             {

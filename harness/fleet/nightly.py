@@ -69,12 +69,15 @@ def planned(
 ) -> tuple[Night, bool]:
     """The night of an instant, and whether it was planned before: a plan that was made is never made anew.
 
+    Args:
+        frameworks, pythons: as for `plan_night`.
+
     Raises:
         IndexUnavailableError: the index cannot be asked.
         EnvironmentLacksError: the plan cannot be written.
     """
     shelf = Nights(planner.store.results)
-    name = night_id(as_of, planner.engine, installer)
+    name = night_id(as_of, planner.engine, installer, frameworks, [f"{major}.{minor}" for major, minor in pythons])
     if shelf.has(name):
         return shelf.read(name), True
     night = plan_night(planner, frameworks, pythons, installer, as_of, now)
@@ -89,6 +92,7 @@ def work_through(
     work: Footprints,
     *,
     budget: Budget,
+    retry_failed: bool = False,
     tell: Callable[[Event], None],
     begin: Callable[[Plan], None],
     torn: Callable[[Path, str], None],
@@ -115,10 +119,11 @@ def work_through(
         left_out.update(ran.left_out)
         return ran.seconds
 
-    spent = do(plan_of(night, planner), budget)
+    spent = do(plan_of(night, planner, retry_failed=retry_failed), budget)
     if budget.seconds is not None:
         budget = replace(budget, seconds=max(0.0, budget.seconds - spent))
-    do(Plan(tuple(Planned(Weigh(one.job)) for one in nights.suspects(night, kept(store)))), budget)
+    twice = [Weigh(one.job, host_id=had.environment.host_id) for one, had in nights.suspects(night, kept(store))]
+    do(Plan(tuple(Planned(one) for one in twice)), budget)
     return nights.outcome(night, kept(store), left_out=left_out, earlier=Nights(store.results).all())
 
 

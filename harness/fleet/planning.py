@@ -26,6 +26,9 @@ from harness.progress import Progress
 from harness.record import Record
 from harness.stages import forecast
 
+PYTHONS = ((3, 11), (3, 13))
+"""What releases are measured with, where nobody says otherwise: the first that they have a wheel for."""
+
 
 @dataclass
 class Planner:
@@ -137,19 +140,20 @@ def plan_night(
     """What a night is to measure: each new release, and the newest release with the dependencies of the night.
 
     Args:
-        frameworks: canonical names.
-        pythons: the first that a release has a wheel for is taken.
+        frameworks: canonical names; none: the whole catalog.
+        pythons: the first that a release has a wheel for is taken; none: `PYTHONS`.
 
     Raises:
         IndexUnavailableError: the index cannot be asked.
     """
+    names = list(frameworks or planner.catalog.frameworks)
     since = previous(planner.store, planner.engine, installer, as_of)
     jobs: dict[str, NightJob] = {}
     unplanned: dict[str, str] = {}
-    for number, name in enumerate(frameworks):
-        planner.progress.step(number, len(frameworks))
+    for number, name in enumerate(names):
+        planner.progress.step(number, len(names))
         try:
-            wanted = _wanted(planner, name, pythons, as_of, since)
+            wanted = _wanted(planner, name, pythons or PYTHONS, as_of, since.get(name))
         except (InputError, NotOnIndexError) as error:
             unplanned[name] = error.message
             continue
@@ -169,13 +173,16 @@ def plan_night(
             jobs[job.slug] = _night_job(job, series)
     plan = planner.plan([Weigh(one.job) for one in jobs.values()])
     estimates = {one.slug: one.estimate for one in plan.jobs}
+    versions = [f"{major}.{minor}" for major, minor in pythons]
     return Night(
-        record_id=night_id(as_of, planner.engine, installer),
+        record_id=night_id(as_of, planner.engine, installer, frameworks, versions),
         planned_at=planned_at,
         as_of=as_of,
-        since=since,
+        since=min((since[name] for name in names if name in since), default=None),
         engine=planner.engine,
         installer=installer,
+        frameworks=tuple(sorted(set(frameworks))),
+        pythons=tuple(versions),
         jobs=tuple(
             one.model_copy(update={"estimated_bytes": estimates[slug].bytes, "estimated_by": estimates[slug].known_by})
             for slug, one in jobs.items()
@@ -186,14 +193,14 @@ def plan_night(
     )
 
 
-def previous(store: Store, engine: str, installer: str, as_of: datetime) -> datetime | None:
-    """The instant of the last night before one."""
-    found = [
-        one.as_of
-        for one in Nights(store.results).all()
-        if (one.engine, one.installer) == (engine, installer) and one.as_of < as_of
-    ]
-    return max(found, default=None)
+def previous(store: Store, engine: str, installer: str, as_of: datetime) -> dict[str, datetime]:
+    """Framework -> the instant of the last night before one that had it: what came since then nobody has looked at."""
+    found: dict[str, datetime] = {}
+    for night in Nights(store.results).all():
+        if (night.engine, night.installer) == (engine, installer) and night.as_of < as_of:
+            for job in night.jobs:
+                found[job.framework] = max(night.as_of, found.get(job.framework, night.as_of))
+    return found
 
 
 def _wanted(
@@ -210,9 +217,11 @@ def _wanted(
     found: list[tuple[Series, Version, tuple[int, int], datetime]] = []
     for version in sorted(by_version):
         uploads = [file.upload_time for file in by_version[version] if file.upload_time is not None]
-        if (min(uploads) >= since) if since is not None else version == newest:
-            python, own = _python(planner, name, version, pythons, as_of)
-            uploaded = own.upload_time if own is not None and own.upload_time is not None else min(uploads)
+        if (max(uploads) < since) if since is not None else version != newest:
+            continue
+        python, own = _python(planner, name, version, pythons, as_of)
+        uploaded = own.upload_time if own is not None and own.upload_time is not None else min(uploads)
+        if since is None or uploaded >= since:  # the wheel for this platform may come days after others
             found.append(("release", version, python, min(as_of, midnight(uploaded) + timedelta(days=1))))
     found.append(("night", newest, _python(planner, name, newest, pythons, as_of)[0], as_of))
     return found
@@ -247,6 +256,6 @@ def _night_job(job: Job, series: Series) -> NightJob:
     )
 
 
-def plan_of(night: Night, planner: Planner) -> Plan:
+def plan_of(night: Night, planner: Planner, *, retry_failed: bool = False) -> Plan:
     """The jobs of a night with the records they have by now."""
-    return planner.plan([Weigh(one.job) for one in night.jobs])
+    return planner.plan([Weigh(one.job) for one in night.jobs], retry_failed=retry_failed)

@@ -9,7 +9,7 @@ from harness.archive.nights import Outcome, Row, ages
 from harness.archive.series import SizeChange, TimeStep
 from harness.archive.store import FOLDERS
 from harness.job import iso_instant
-from harness.night import Series
+from harness.night import Night, Series
 from harness.record import Record
 from harness.report import units, words
 
@@ -39,6 +39,8 @@ def headline(found: Outcome) -> str:
         told += f"; {len(found.missing)} missing"
     if found.left_out:
         told += f"; {len(found.left_out)} left out"
+    if found.unsure:
+        told += f"; {len(found.unsure)} to be measured a second time"
     if found.night.unplanned:
         told += f"; {len(found.night.unplanned)} not planned"
     count = found.regressions
@@ -58,6 +60,14 @@ def summary(found: Outcome, records: Sequence[Record], now: datetime) -> str:
     lines += _section("Not planned", (f"- {name}: {_text(why)}" for name, why in night.unplanned.items()))
     lines += _section("Sizes that changed", (_size(change) for change in found.sizes))
     lines += _section("Times that rose", (_time(step) for step in found.times))
+    lines += _section(
+        "Seems slower",
+        (
+            f"- {_link(one)}: {', '.join(FIGURE[figure] for figure in figures)}; a second measurement, without which "
+            "nothing is told, is lacking: start the night again"
+            for one, figures in found.unsure
+        ),
+    )
     bad = [one for status in ("failed", "unsupported", "skipped") for one in found.ended(status)]
     lines += _section(
         "Failed, unsupported and skipped",
@@ -67,8 +77,7 @@ def summary(found: Outcome, records: Sequence[Record], now: datetime) -> str:
     lines += _section(
         "Earlier nights that lack rows",
         (
-            f"- {one.as_of.date()}: {count} of {len(one.jobs)}; finish it with "
-            f"`harness nightly --as-of {iso_instant(one.as_of)}`"
+            f"- {one.as_of.date()}: {count} of {len(one.jobs)}; finish it with `{_command(one)}`"
             for one, count in found.unfinished
         ),
     )
@@ -78,6 +87,14 @@ def summary(found: Outcome, records: Sequence[Record], now: datetime) -> str:
     lines += _table("Newest releases with the dependencies of the night", again)
     lines += _ages(records, now)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _command(night: Night) -> str:
+    """What takes a night up again."""
+    told = ["harness", "nightly", "--as-of", iso_instant(night.as_of)]
+    told += ["--engine", night.engine, "--installer", night.installer]
+    told += [word for name in night.frameworks for word in ("--framework", name)]
+    return " ".join(told + [word for version in night.pythons for word in ("--python", version)])
 
 
 def _section(title: str, items: Iterable[str]) -> list[str]:

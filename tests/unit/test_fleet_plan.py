@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from harness.archive.store import Store
 from harness.cli.pages.plans import headline
 from harness.fleet.footprints import Weigh
 from harness.fleet.plan import NOTHING, Estimate, Plan, Planned, estimate, recorded
-from harness.fleet.run import Budget, Ran, admitted
+from harness.fleet.races import Race
+from harness.fleet.run import Admission, Budget, Ran
 from harness.job import Job, Request, Target, compact_instant
 from harness.record import LockedWheel, Record
 from tests.support.forecasts import forecast, wheel
@@ -122,11 +124,16 @@ def test_what_is_recorded_downloads_nothing() -> None:
     assert headline(plan) == "1 job, 1 of them recorded already; nothing to be done"
 
 
+def admitted(jobs: Sequence[Planned], budget: Budget, ran: Ran) -> list[Weigh | Race]:
+    """What may begin, long after the run began."""
+    may_begin = Admission({one.slug: one.estimate for one in jobs}, budget, ran, began=-1e9)
+    return [one.what for one in jobs if may_begin(one.task)]
+
+
 def test_a_budget_counts_shared_wheels_once_and_goes_on_with_what_still_fits() -> None:
     jobs = [planned("a", ("numpy", 20 * MB)), planned("b", ("b", 50 * MB)), planned("c", ("c", MB), ("numpy", 20 * MB))]
     ran = Ran()
-    tasks = list(admitted(jobs, Budget(download_bytes=30 * MB), ran, began=0.0))
-    assert [task.what.job.request.name for task in tasks] == ["a", "c"]
+    assert [one.subject for one in admitted(jobs, Budget(download_bytes=30 * MB), ran)] == ["a==1", "c==1"]
     assert ran.left_out == {
         jobs[1].slug: "it may download 50 MB, and 10 MB of 30 are left",
     }
@@ -134,7 +141,7 @@ def test_a_budget_counts_shared_wheels_once_and_goes_on_with_what_still_fits() -
 
 def test_after_its_time_a_run_begins_nothing() -> None:
     jobs, ran = [planned("a", ("a", MB))], Ran()
-    assert list(admitted(jobs, Budget(seconds=0.001), ran, began=-1e9)) == []
+    assert admitted(jobs, Budget(seconds=0.001), ran) == []
     assert list(ran.left_out.values()) == ["the 0 s were over"]
 
 

@@ -123,6 +123,8 @@ class OnPaper:
     def facts(self, target: Target) -> EngineFacts:
         return EngineFacts()
 
+    def stop_orphans(self) -> None: ...
+
     def has_gpu(self) -> bool:
         return False
 

@@ -11,7 +11,7 @@ from harness.archive import nights
 from harness.archive.nights import Outcome
 from harness.archive.series import SizeChange
 from harness.night import Night, NightJob, night_id, parse_night
-from harness.record import LockedWheel, Record
+from harness.record import Environment, Figures, LockedWheel, Record
 from harness.report import night as page
 from tests.support.records import line, measured
 
@@ -151,7 +151,52 @@ def test_an_earlier_night_that_lacks_rows_is_named_with_what_finishes_it() -> No
     earlier = night(wanted("torch", as_of=day), as_of=day, record_id=night_id(day, "docker", "pip"))
     one = wanted("torch")
     text = page.summary(outcome(night(one), came(one), earlier=[earlier]), [], NOW)
-    assert "- 2026-11-24: 1 of 1; finish it with `harness nightly --as-of 2026-11-24T00:00:00Z`" in text
+    command = "harness nightly --as-of 2026-11-24T00:00:00Z --engine docker --installer pip"
+    assert f"- 2026-11-24: 1 of 1; finish it with `{command}`" in text
+
+
+def test_a_night_of_some_frameworks_is_another_night() -> None:
+    whole, some = night_id(AS_OF, "docker", "pip"), night_id(AS_OF, "docker", "pip", ["torch"])
+    assert whole == "night-20261125T000000Z-docker-pip"
+    assert some.startswith(f"{whole}-") and some != night_id(AS_OF, "docker", "pip", ["jax"])
+    day = datetime(2026, 11, 24, tzinfo=UTC)
+    earlier = night(wanted("torch", as_of=day), as_of=day, frameworks=("torch",), pythons=("3.12",))
+    text = page.summary(outcome(night(), earlier=[earlier]), [], NOW)
+    assert "--installer pip --framework torch --python 3.12`" in text
+
+
+def timed(day: int, seconds: float, again: int = 0) -> Record:
+    """A night's record with a warm import, on one host."""
+    at = datetime(2026, 11, day, tzinfo=UTC)
+    return came(
+        wanted("torch", as_of=at),
+        measured_at=at.replace(hour=1 + again),
+        record_id=f"torch-{day}-{again}",
+        environment=Environment(harness_version="0.1.0", host_id="aaaaaaaaaaaa"),
+    ).model_copy(update={"figures": Figures(installed_bytes=MB, import_warm_seconds=seconds)})
+
+
+def test_what_seems_slower_and_was_not_measured_twice_is_named() -> None:
+    of, earlier, slow = night(wanted("torch")), [timed(day, 1.0) for day in range(1, 25)], timed(25, 1.5)
+    found = outcome(of, *earlier, slow)
+    assert (found.exit_status, found.regressions) == (3, 0)
+    assert "1 to be measured a second time" in page.headline(found)
+    link = f"[torch 1.0](../../records/torch/{slow.record_id}.json)"
+    assert f"- {link}: warm import; a second measurement" in page.summary(found, [], NOW)
+    ((job, record),) = nights.suspects(of, [*earlier, slow])
+    assert (job.framework, record) == ("torch", slow)
+    twice = outcome(of, *earlier, slow, timed(25, 1.5, again=1))
+    assert (twice.exit_status, twice.regressions, twice.unsure) == (3, 1, ())
+    never = outcome(of, *earlier, slow, timed(25, 1.0, again=1))
+    assert (never.exit_status, never.regressions, never.unsure) == (0, 0, ())
+
+
+def test_a_second_measurement_that_fails_hides_nothing() -> None:
+    one, day = wanted("torch"), datetime(2026, 11, 24, tzinfo=UTC)
+    before = came(wanted("torch", as_of=day), 10 * MB, measured_at=day)
+    after, failed = came(one, 60 * MB), came(one, status="failed", measured_at=NOW.replace(hour=5))
+    found = outcome(night(one), before, after, failed)
+    assert (found.regressions, found.exit_status) == (2, 3)
 
 
 def test_how_old_the_data_is() -> None:

@@ -128,6 +128,49 @@ def test_a_step_is_told_once() -> None:
     assert series.time_steps(later[1], [*nights, *later]) == []
 
 
+def test_what_was_not_measured_twice_was_not_told() -> None:
+    """The second measurement of night 12 is lacking: the next night asks for its own, and tells."""
+    nights, later = [*noisy(12), timed(12, 1.3)], timed(13, 1.3)
+    assert series.suspects(later, [*nights, later]) == ("import_warm_seconds",)
+    again = timed(13, 1.31, again=True)
+    (step,) = series.time_steps(again, [*nights, later, again])
+    assert len(step.after) == 3
+
+
+@pytest.mark.parametrize("night", [13, 14, 20])
+def test_a_second_step_is_told_beside_the_first(night: int) -> None:
+    told = [timed(12, 1.5), timed(12, 1.5, again=True), *(timed(one, 1.5) for one in range(13, night))]
+    slow, again = timed(night, 3.0), timed(night, 3.0, again=True)
+    records = [*noisy(12), *told, slow]
+    assert series.suspects(slow, records) == ("import_warm_seconds",)
+    (step,) = series.time_steps(again, [*records, again])
+    assert step.after == (slow, again)
+
+
+def test_another_version_of_the_same_night_is_no_second_measurement() -> None:
+    """As a maintenance release of that day, or a sweep."""
+    slow, older = timed(12, 1.3), timed(12, 1.3, again=True, version="2.2.9")
+    records = [*noisy(12), slow, older]
+    assert series.suspects(slow, records) == ("import_warm_seconds",)
+    assert series.time_steps(slow, records) == []
+    assert series.time_steps(older, records) == []
+
+
+def test_a_sweep_of_old_versions_is_in_no_series_of_nights() -> None:
+    noons = [FIRST + timedelta(days=night, hours=12) for night in range(12)]
+    swept = [timed(night, 5.0, again=True, version="1.0", as_of=noon) for night, noon in enumerate(noons)]
+    slow = timed(12, 1.3)
+    assert series.suspects(slow, [*noisy(12), *swept, slow]) == ("import_warm_seconds",)
+    usual = timed(12, 1.0)
+    assert series.suspects(usual, [*noisy(12), *swept, usual]) == ()
+
+
+def test_a_version_gives_way_to_the_next() -> None:
+    slow, again = (timed(12, 1.3, again=again, version="2.4.0") for again in (False, True))
+    (step,) = series.time_steps(again, [*noisy(12), slow, again])
+    assert {one.version for one in step.before} == {"2.3.0"}
+
+
 def test_a_faster_import_is_no_regression() -> None:
     nights, fast, again = noisy(12), timed(12, 0.7), timed(12, 0.7, again=True)
     assert series.time_steps(again, [*nights, fast, again]) == []
