@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from harness.errors import Status
@@ -45,8 +45,9 @@ class Event:
 
 
 def from_dict(told: Mapping[str, Any]) -> Event:
-    """An event that `to_dict` wrote."""
-    return Event(**{"task": "", "what": "note", "at": 0.0, **told})
+    """An event that `to_dict` wrote; what whoever carried it added is left out."""
+    mine = {one.name: told[one.name] for one in fields(Event) if one.name in told}
+    return Event(**{"task": "", "what": "note", "at": 0.0, **mine})
 
 
 class Reporter:

@@ -18,6 +18,7 @@ from harness.fleet.executors.dask import BUILDERS, DaskExecutor, resources
 from harness.fleet.executors.local import LocalExecutor
 from harness.fleet.executors.serial import SerialExecutor
 from harness.fleet.task import DOCKER, GPU, Executor, Task, on_host
+from tests.support.program import eventually
 from tests.support.sleepers import Sleep, Slept
 
 pytestmark = pytest.mark.integration
@@ -183,6 +184,18 @@ def test_a_task_that_must_be_done_on_one_host_is() -> None:
         found = done(DaskExecutor(client), *tasks(2, here), *tasks(1, elsewhere, first=2))
     assert isinstance(found["task-0"], Slept) and isinstance(found["task-1"], Slept)
     assert found["task-2"] == "not begun: no worker has host elsewhere"
+
+
+@pytest.mark.parametrize("executor", ["serial", "local", "dask"])
+def test_what_happens_is_told(executor: str) -> None:
+    events: list[Event] = []
+    with cluster(frozenset()) as client:
+        by = {"serial": SerialExecutor(), "local": LocalExecutor(2), "dask": DaskExecutor(client)}[executor]
+        for _ in by.run(tasks(3), lambda _: True, Sleep(), events.append):
+            pass
+        eventually(lambda: sum(one.text == "time" for one in events) == 3, 10)
+    for name in ("task-0", "task-1", "task-2"):
+        assert [one.text for one in events if one.task == name and one.text in ("build", "time")] == ["build", "time"]
 
 
 @pytest.mark.parametrize("executor", ["serial", "local", "dask"])

@@ -6,6 +6,7 @@ left, nothing of a living one is touched, and the same command works.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -15,16 +16,18 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
+from docker.errors import NotFound
 
 from harness.archive.store import Store
 from harness.engines import venv
+from harness.engines.docker import LABEL, DockerEngine
 from harness.engines.owner import Owners
 from harness.job import Job, parse_request
 from harness.packages.index import Index, Reach
 from harness.packages.lock import LockStore
 from harness.progress import Silent
 from harness.stages import footprint
-from tests.conftest import HERE
+from tests.conftest import HERE, IN_CONTAINERS
 from tests.support.containers import Leftovers, Wire, leftovers
 from tests.support.loopback import GARBAGE, STALL, Fault, LoopbackIndex, status
 from tests.support.program import Program, Running, eventually
@@ -243,6 +246,28 @@ def test_leftovers_wait_for_their_engine(program: Program, shelf: LoopbackIndex)
         assert left.of(dead)
         assert program.measure("quick==1.0", "--engine", "docker").status == 0
         assert left.of(dead) == []
+
+
+@pytest.mark.engine
+def test_what_a_killed_run_left_running_is_ended_before_anything_is_timed(tmp_path: Path) -> None:
+    """Its lock was let go of when it was killed: whoever waited for the host goes on, beside a container of it."""
+    owners = Owners(tmp_path)
+    with owners.enroll() as owner, leftovers() as left:
+        engine = DockerEngine(left.client, owner)
+        (owners.folder / f"{'0' * 16}.lock").touch()
+        image = str(engine.facts(IN_CONTAINERS).image)
+        dead, mine = (
+            left.client.containers.run(image, ["sleep", "60"], labels={LABEL: name}, detach=True)
+            for name in ("0" * 16, owner.name)
+        )
+        try:
+            engine.stop_orphans()
+            assert left.containers("0" * 16) == []
+            assert left.containers(owner.name) == [mine.id]
+        finally:
+            mine.remove(force=True)
+            with contextlib.suppress(NotFound):
+                dead.remove(force=True)
 
 
 @pytest.mark.engine
