@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime, time, timedelta
 
 import click
 
@@ -74,7 +75,13 @@ def _cells(one: Planned) -> tuple[str, ...]:
     python, instant, how = one.what.traits
     size = megabytes(one.estimate.bytes) if one.estimate.parts else "-"
     cost = ("recorded", "") if one.record_id else (size, "" if one.estimate == UNKNOWN else one.estimate.known_by)
-    return one.what.subject, python.removeprefix("Python "), instant.removesuffix("T00:00:00Z"), how, *cost
+    return one.what.subject, python.removeprefix("Python "), _typed(instant), how, *cost
+
+
+def _typed(instant: str) -> str:
+    """What gives an as-of instant: the midnight with which a day ends is that day."""
+    at = datetime.fromisoformat(instant)
+    return str((at - timedelta(days=1)).date()) if at.time() == time() else instant
 
 
 def _as_json(one: Planned) -> dict[str, object]:

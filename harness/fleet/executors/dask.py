@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,8 @@ https://github.com/dask/distributed/issues/3552"""
 BUILDERS = int(WHOLE / BUILD_SHARE)
 ATTEMPTS = 3
 """How many hosts may be lost with a task before it is given up."""
+CLOSE_SECONDS = 10.0
+"""How long a worker that closes waits for what it was doing."""
 LOOK_SECONDS = 1.0
 """Between two looks at which workers are there."""
 ALONE_SECONDS = 60.0
@@ -61,6 +63,7 @@ class BenchPlugin(WorkerPlugin):  # type: ignore[misc]
     async def setup(self, worker: distributed.Worker) -> None:
         """Open the bench; why it could not be is kept, so that the others go on."""
         self.worker, self.stop = worker, threading.Event()
+        self._at_work, self._changed = 0, threading.Condition()
         self.built: dict[str, Any] = {}
         self.failure = ""
         self._context = self.work.open(lambda text: self._tell(Event("", "note", time.time(), worker.address, text)))
@@ -70,13 +73,27 @@ class BenchPlugin(WorkerPlugin):  # type: ignore[misc]
             self.failure = str(error) or type(error).__name__
 
     async def teardown(self, worker: distributed.Worker) -> None:  # noqa: ARG002
-        """Close it; what still runs ends at its next sign of life."""
+        """Close it; what still runs ends at its next sign of life, and is waited for, so that it cleans up."""
         self.stop.set()
         if not self.failure:
-            await asyncio.to_thread(self._context.__exit__, None, None, None)
+            await asyncio.to_thread(self._close)
 
-    def reporter(self, task: Task) -> Reporter:
-        return Reporter(task.task_id, self.worker.address, self._tell, self.stop)
+    def _close(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._at_work, CLOSE_SECONDS)
+        self._context.__exit__(None, None, None)
+
+    @contextmanager
+    def at_work(self, task: Task) -> Iterator[Reporter]:
+        """While a task uses the bench."""
+        with self._changed:
+            self._at_work += 1
+        try:
+            yield Reporter(task.task_id, self.worker.address, self._tell, self.stop)
+        finally:
+            with self._changed:
+                self._at_work -= 1
+                self._changed.notify_all()
 
     def _tell(self, event: Event) -> None:
         self.worker.log_event(TOPIC, event.to_dict())
@@ -91,14 +108,15 @@ def _plugin() -> BenchPlugin:
 def _build(task: Task) -> None:
     """Build on this worker; what was built stays here."""
     plugin = _plugin()
-    reporter = plugin.reporter(task)
-    plugin.built[task.task_id] = plugin.bench.build(task, reporter)
-    reporter.phase(WAITING)
+    with plugin.at_work(task) as reporter:
+        plugin.built[task.task_id] = plugin.bench.build(task, reporter)
+        reporter.phase(WAITING)
 
 
 def _time(task: Task) -> Any:
     plugin = _plugin()
-    return plugin.bench.time(task, plugin.built.pop(task.task_id), plugin.reporter(task))
+    with plugin.at_work(task) as reporter:
+        return plugin.bench.time(task, plugin.built.pop(task.task_id), reporter)
 
 
 @dataclass(frozen=True)
