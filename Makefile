@@ -77,7 +77,8 @@ $(BIN)/dask: requirements/fleet.txt $(BIN)/sphinx-build
 .PHONY: nightly
 nightly: $(BIN)/dask ## Measure what is new, and say what changed [MAX_TIME=3600 MAX_DOWNLOAD=5GB AS_OF= EXECUTOR=]
 	@$(BIN)/harness nightly --from-make; status=$$?; \
-	  case $$status in 0|1|3) $(MAKE) --no-print-directory docs >&2 || status=1;; esac; exit $$status
+	  case $$status in 0|1|3) [ build/site/index.html -nt results/footprint.csv ] || \
+	    $(MAKE) --no-print-directory docs >&2 || status=1;; esac; exit $$status
 
 .PHONY: sweep
 sweep: $(BIN)/dask ## Measure every combination: FRAMEWORK="torch jax" PYTHON="3.11 3.13" or MATRIX=file.toml [EXECUTOR=local]
