@@ -28,6 +28,7 @@ html_show_sourcelink = False
 html_show_sphinx = False
 html_show_search_summary = False  # it fetches pages, which a browser refuses where the site is a folder
 html_last_updated_fmt = None
+highlight_language = "none"  # what has no language is what a terminal shows
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
