@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from harness.archive import select, series
 from harness.archive.series import Detect, SizeChange, TimeStep
@@ -21,11 +22,13 @@ class Row:
     record: Record | None
     """The last measurement; None: there is none."""
     left_out: str = ""
-    """Why it was not begun."""
+    """Why it was not begun: a budget."""
+    failure: str = ""
+    """Why there is no record, as far as that is known."""
 
     @property
     def missing(self) -> bool:
-        """Neither measured, nor left out for a reason."""
+        """Neither measured, nor left out for a budget."""
         return self.record is None and not self.left_out
 
 
@@ -77,7 +80,8 @@ def outcome(
     night: Night,
     records: Sequence[Record],
     *,
-    left_out: Mapping[str, str] | None = None,
+    left_out: Mapping[str, str] = MappingProxyType({}),
+    failures: Mapping[str, str] = MappingProxyType({}),
     earlier: Iterable[Night] = (),
     detect: Detect = series.detect_steps,
 ) -> Outcome:
@@ -86,6 +90,7 @@ def outcome(
     Args:
         records: all that are kept.
         left_out: job's slug -> why it was not begun.
+        failures: job's slug -> why it came to no record.
         earlier: other nights; those that lack rows are told.
     """
     last = _last(records)
@@ -95,10 +100,10 @@ def outcome(
     unsure = []
     for job in night.jobs:
         record = last.get(key_of(job.job))
-        why = "" if record is not None else (left_out or {}).get(job.job.slug, "")
-        rows.append(Row(job, record, why))
         if record is None:
+            rows.append(Row(job, None, left_out.get(job.job.slug, ""), failures.get(job.job.slug, "")))
             continue
+        rows.append(Row(job, record))
         for kind in job.series:
             sizes += series.size_changes(record, kind, records)
         if "night" in job.series and record.status == "ok":

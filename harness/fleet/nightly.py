@@ -109,6 +109,7 @@ def work_through(
     """
     store = planner.store
     left_out: dict[str, str] = {}
+    failures: dict[str, str] = {}
 
     def do(plan: Plan, budget: Budget) -> float:
         if not plan.to_do:
@@ -117,6 +118,7 @@ def work_through(
         with executor(plan) as doing:
             ran = run(plan, doing, work, store, budget=budget, tell=tell, torn=torn)
         left_out.update(ran.left_out)
+        failures.update(ran.failures)
         return ran.seconds
 
     spent = do(plan_of(night, planner, retry_failed=retry_failed), budget)
@@ -124,7 +126,8 @@ def work_through(
         budget = replace(budget, seconds=max(0.0, budget.seconds - spent))
     twice = [Weigh(one.job, host_id=had.environment.host_id) for one, had in nights.suspects(night, kept(store))]
     do(Plan(tuple(Planned(one) for one in twice)), budget)
-    return nights.outcome(night, kept(store), left_out=left_out, earlier=Nights(store.results).all())
+    earlier = Nights(store.results).all()
+    return nights.outcome(night, kept(store), left_out=left_out, failures=failures, earlier=earlier)
 
 
 def kept(store: Store) -> list[Record]:

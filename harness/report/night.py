@@ -56,7 +56,10 @@ def summary(found: Outcome, records: Sequence[Record], now: datetime) -> str:
         f"As of {iso_instant(night.as_of)}, {since}; engine {night.engine}, installer {night.installer}, "
         f"harness {night.harness_version}" + (f" ({night.harness_commit})" if night.harness_commit else "") + ".",
     ]
-    lines += _section("Missing", (f"- {_job(row)}: no record, and no reason is known" for row in found.missing))
+    lines += _section(
+        "Missing",
+        (f"- {_job(row)}: {_text(row.failure) or 'no record, and no reason is known'}" for row in found.missing),
+    )
     lines += _section("Not planned", (f"- {name}: {_text(why)}" for name, why in night.unplanned.items()))
     lines += _section("Sizes that changed", (_size(change) for change in found.sizes))
     lines += _section("Times that rose", (_time(step) for step in found.times))

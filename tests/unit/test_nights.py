@@ -81,6 +81,13 @@ def test_a_row_that_is_missing_without_a_reason_is_loud() -> None:
     assert "- jax 1.0, Python 3.11, as of 2026-11-25T00:00:00Z: no record" in page.summary(found, [], NOW)
 
 
+def test_why_a_row_is_missing_is_told_where_it_is_known() -> None:
+    one = wanted("torch")
+    found = outcome(night(one), failures={one.job.slug: "no worker has docker"})
+    assert found.exit_status == 1
+    assert "- torch 1.0, Python 3.11, as of 2026-11-25T00:00:00Z: no worker has docker" in page.summary(found, [], NOW)
+
+
 def test_a_night_without_any_row_is_loud() -> None:
     found = outcome(night(wanted("torch")))
     assert (found.exit_status, page.headline(found)) == (1, "0 of 1 rows; 1 missing; no regression")
