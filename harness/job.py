@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -99,6 +100,20 @@ class Job:
     @property
     def slug(self) -> str:
         return f"{self.lock_key}-{self.engine}-{self.installer}"
+
+    def fields(self) -> dict[str, Any]:
+        """What it is, as every document about it says: names and values of its fields."""
+        return {
+            "framework": self.request.name,
+            "version": str(self.request.version),
+            "variant": self.variant,
+            "extras": self.request.extras,
+            "python": self.target.python_version,
+            "platform": self.target.platform,
+            "as_of": self.as_of,
+            "engine": self.engine,
+            "installer": self.installer,
+        }
 
 
 def compact_instant(instant: datetime) -> str:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from harness.archive import select, series
+from harness.archive import series
 from harness.archive.series import Detect, SizeChange, TimeStep
-from harness.job import Job
 from harness.night import Night, NightJob
 from harness.record import Record
 
@@ -99,7 +98,7 @@ def outcome(
     times: list[TimeStep] = []
     unsure = []
     for job in night.jobs:
-        record = last.get(key_of(job.job))
+        record = last.get(job_key(job))
         if record is None:
             rows.append(Row(job, None, left_out.get(job.job.slug, ""), failures.get(job.job.slug, "")))
             continue
@@ -111,7 +110,7 @@ def outcome(
             if figures := series.suspects(record, records, detect):
                 unsure.append((record, figures))
     lacking = [
-        (one, sum(key_of(job.job) not in last for job in one.jobs))
+        (one, sum(job_key(job) not in last for job in one.jobs))
         for one in sorted(earlier, key=lambda one: one.as_of)
         if one.as_of < night.as_of
     ]
@@ -126,7 +125,7 @@ def suspects(
     last = _last(records)
     found = []
     for job in night.jobs:
-        record = last.get(key_of(job.job))
+        record = last.get(job_key(job))
         if record is not None and "night" in job.series and series.suspects(record, records, detect):
             found.append((job, record))
     return found
@@ -138,15 +137,10 @@ def _last(records: Iterable[Record]) -> dict[tuple[object, ...], Record]:
     return {job_key(one): one for one in ordered}
 
 
-def job_key(one: Record) -> tuple[object, ...]:
-    """What a record is the measurement of."""
-    return (*select.build(one), one.version, one.as_of, one.engine, one.installer)
-
-
-def key_of(job: Job) -> tuple[object, ...]:
-    """The same of a job."""
-    build = (job.request.name, job.variant, job.request.extras, job.target.python_version, job.target.platform)
-    return (*build, str(job.request.version), job.as_of, job.engine, job.installer)
+def job_key(one: Record | NightJob) -> tuple[object, ...]:
+    """What a record is the measurement of, or a row of a night is to be."""
+    build = (one.framework, one.variant, one.extras, one.python, one.platform)
+    return (*build, one.version, one.as_of, one.engine, one.installer)
 
 
 def ages(records: Iterable[Record]) -> list[tuple[str, str, datetime]]:

@@ -170,7 +170,7 @@ def plan_night(
             if job.slug in jobs:  # released on the day before: both series begin here
                 jobs[job.slug] = jobs[job.slug].model_copy(update={"series": (*jobs[job.slug].series, series)})
                 continue
-            jobs[job.slug] = _night_job(job, series)
+            jobs[job.slug] = NightJob(series=(series,), import_package=job.import_package, **job.fields())
     plan = planner.plan([Weigh(one.job) for one in jobs.values()])
     estimates = {one.slug: one.estimate for one in plan.jobs}
     versions = [f"{major}.{minor}" for major, minor in pythons]
@@ -238,22 +238,6 @@ def _python(
         if own is not None:
             return python, own
     return pythons[0], None
-
-
-def _night_job(job: Job, series: Series) -> NightJob:
-    return NightJob(
-        series=(series,),
-        framework=job.request.name,
-        version=str(job.request.version),
-        variant=job.variant,
-        extras=job.request.extras,
-        python=job.target.python_version,
-        platform=job.target.platform,
-        as_of=job.as_of,
-        engine=job.engine,
-        installer=job.installer,
-        import_package=job.import_package,
-    )
 
 
 def plan_of(night: Night, planner: Planner, *, retry_failed: bool = False) -> Plan:

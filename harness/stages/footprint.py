@@ -391,15 +391,6 @@ def _finish(job: Job, draft: Draft, measured_at: datetime, status: Status, reaso
     return record.Record(
         record_id=f"{job.slug}-{compact_instant(measured_at)}-{secrets.token_hex(3)}",
         measured_at=measured_at.replace(microsecond=0),
-        framework=job.request.name,
-        version=str(job.request.version),
-        variant=job.variant,
-        extras=job.request.extras,
-        python=job.target.python_version,
-        platform=job.target.platform,
-        as_of=job.as_of,
-        engine=job.engine,
-        installer=job.installer,
         status=status,
         phase=None if status == "ok" else draft.phase,
         reason=reason,
@@ -408,5 +399,6 @@ def _finish(job: Job, draft: Draft, measured_at: datetime, status: Status, reaso
         absent=absent,
         samples=samples,
         environment=record.Environment(**draft.environment),
+        **job.fields(),
         **draft.fields,
     )

@@ -62,6 +62,16 @@ class Nights:
         """The night that begins on a day: as of the end of the day before it."""
         return self.program.run(*self.command(day, *arguments))
 
+    def begun(self, day: int) -> subprocess.Popen[bytes]:
+        """The same, under way."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "harness", *self.command(day)],
+            env=self.program.environment,
+            cwd=self.program.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def told(self, day: int, *arguments: str) -> dict[str, Any]:
         ended = self.night(day, "--json", *arguments)
         assert ended.stdout, ended.stderr
@@ -124,13 +134,7 @@ def test_a_dependency_that_grew_overnight_is_found_without_a_release(nights: Nig
 
 
 def test_a_night_that_is_killed_is_finished_by_the_next_start(nights: Nights) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "harness", *nights.command(5)],
-        env=nights.program.environment,
-        cwd=nights.program.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with nights.begun(5) as process:
         eventually(lambda: len(nights.program.record_files) >= 2, 120)
         process.send_signal(signal.SIGKILL)
     had = {path: path.read_bytes() for path in nights.program.record_files}
@@ -168,13 +172,7 @@ def test_an_index_that_is_away_plans_nothing(nights: Nights) -> None:
 
 
 def test_a_second_night_leaves_clearly_or_waits(nights: Nights) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "harness", *nights.command(5)],
-        env=nights.program.environment,
-        cwd=nights.program.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with nights.begun(5) as process:
         eventually(lambda: list(nights.program.results.glob("nights/*/*.json")), 60)
         second = nights.night(5)
         assert second.status == 4

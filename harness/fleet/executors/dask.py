@@ -99,9 +99,14 @@ class BenchPlugin(WorkerPlugin):  # type: ignore[misc]
         self.worker.log_event(TOPIC, event.to_dict())
 
 
+class NotHereError(Exception):
+    """What a task needs of its worker is not there any more: the worker was started anew meanwhile."""
+
+
 def _plugin() -> BenchPlugin:
-    found = distributed.get_worker().plugins[PLUGIN]
-    assert isinstance(found, BenchPlugin)
+    found = distributed.get_worker().plugins.get(PLUGIN)
+    if not isinstance(found, BenchPlugin):
+        raise NotHereError(PLUGIN)
     return found
 
 
@@ -115,6 +120,8 @@ def _build(task: Task) -> None:
 
 def _time(task: Task) -> Any:
     plugin = _plugin()
+    if task.task_id not in plugin.built:
+        raise NotHereError(task.task_id)
     with plugin.at_work(task) as reporter:
         return plugin.bench.time(task, plugin.built.pop(task.task_id), reporter)
 
@@ -375,7 +382,7 @@ class _Run:
             return
         error = future.exception() if future.status == "error" else None
         task = self._forget(future)
-        lost = error is None or isinstance(error, distributed.scheduler.KilledWorker | StoppedError | KeyError)
+        lost = error is None or isinstance(error, distributed.scheduler.KilledWorker | StoppedError | NotHereError)
         why = f"the worker that did it was lost, {ATTEMPTS} times" if lost else f"{type(error).__name__}: {error}"
         yield from self._retry(task, why, final=not lost)
 
