@@ -22,7 +22,11 @@ from harness.errors import InputError
 MAX_REQUEST_CHARS = 200
 PLATFORMS = ("linux_x86_64", "linux_aarch64", "macos_arm64", "windows_x86_64")
 EXAMPLE = "for example torch==2.3.0"
-DEFAULT_PYTHON = (3, 11)
+Python = tuple[int, int]
+"""A CPython version: major, minor."""
+PYTHONS: tuple[Python, ...] = tuple((3, minor) for minor in range(9, 15))
+"""The versions that can be measured."""
+DEFAULT_PYTHON: Python = (3, 11)
 """What wheels are chosen for where nobody says."""
 INSTALLERS = ("pip", "uv")
 
@@ -52,7 +56,7 @@ class Request:
 class Target:
     """The interpreter and platform that wheels are chosen for."""
 
-    python: tuple[int, int]
+    python: Python
     platform: str = "linux_x86_64"
 
     @property
@@ -230,15 +234,16 @@ def parse_requests(texts: Sequence[str]) -> tuple[Request, ...]:
     return tuple(dict.fromkeys(parse_request(text) for text in texts))
 
 
-def parse_python(text: str) -> tuple[int, int]:
+def parse_python(text: str) -> Python:
     """`3.11` (a patch level is refused: the base image decides it).
 
     Raises:
         InputError: where this is no CPython version that the harness knows how to measure.
     """
     match = re.fullmatch(r"(?:cp)?3\.?([0-9]{1,2})", text.strip(), re.ASCII)
-    if match is None or not 9 <= int(match[1]) <= 14:
-        raise InputError(f"Python {_shown(text)} cannot be measured", tip="use 3.9 to 3.14, for example PYTHON=3.11")
+    if match is None or (3, int(match[1])) not in PYTHONS:
+        known = f"{PYTHONS[0][0]}.{PYTHONS[0][1]} to {PYTHONS[-1][0]}.{PYTHONS[-1][1]}"
+        raise InputError(f"Python {_shown(text)} cannot be measured", tip=f"use {known}, for example PYTHON=3.11")
     return (3, int(match[1]))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,12 +20,13 @@ from harness.catalog import DEFAULT, Catalog, load
 from harness.cli import progress as looks
 from harness.cli import render
 from harness.engines.choice import ENGINES, open_engine
-from harness.engines.sandbox import Limits
+from harness.engines.sandbox import Engine, Limits
 from harness.errors import EnvironmentLacksError, InputError
-from harness.packages.index import cache_folder
+from harness.packages.index import Index, cache_folder
 from harness.packages.lock import LockStore
-from harness.packages.release import settle
+from harness.packages.release import has_wheel, settle
 from harness.packages.sources import index_for
+from harness.packages.tools import uv_from
 from harness.record import METHODS
 from harness.stages import footprint
 
@@ -106,12 +106,10 @@ def measure(
             if request.version is None:
                 shows.note(f"{request.name}: the newest final release is {settled.version}")
             jobs.append((settled, index))
-        with open_engine(engine, cache, shows.note) as (runner, work):
-            target = job.Target(
-                version or (job.DEFAULT_PYTHON if runner.name == "docker" else sys.version_info[:2]),
-                f"linux_{os.uname().machine}",
-            )
+        get_uv = uv_from(index_for(None, index_url), cache, shows)
+        with open_engine(engine, cache, shows.note, get_uv) as (runner, work):
             for settled, index in jobs:
+                target = _target(version, runner, settled, index, instant)
                 one = job.Job(
                     request=settled,
                     target=target,
@@ -130,6 +128,18 @@ def measure(
                 found.append(outcome)
     show(found, as_json=as_json)
     return 0 if all(one.status in ("ok", "skipped") for one in found) else 1
+
+
+def _target(
+    python: job.Python | None, runner: Engine, request: job.Request, index: Index, as_of: datetime
+) -> job.Target:
+    """The Python that was asked for, or the one that is usual where the request is measured."""
+    platform = f"linux_{os.uname().machine}"
+
+    def fits(version: job.Python) -> bool:
+        return has_wheel(request, job.Target(version, platform), index=index, as_of=as_of)
+
+    return job.Target(python or runner.usual_python(fits), platform)
 
 
 def show(records: Sequence[record.Record], *, as_json: bool) -> None:
@@ -167,7 +177,13 @@ def replay(
     index = index_for(build.index, index_url)
     cache = cache_folder()
     major, minor = before.python.split(".")
-    with looks.choose(quiet=quiet) as shows, open_engine(engine or before.engine, cache, shows.note) as (runner, work):
+    with (
+        looks.choose(quiet=quiet) as shows,
+        open_engine(engine or before.engine, cache, shows.note, uv_from(index_for(None, index_url), cache, shows)) as (
+            runner,
+            work,
+        ),
+    ):
         one = job.Job(
             request=job.parse_request(
                 f"{before.framework}{'[' + ','.join(before.extras) + ']' if before.extras else ''}=={before.version}"

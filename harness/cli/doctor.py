@@ -13,10 +13,11 @@ from typing import Literal
 
 import click
 
-from harness import host, job
+from harness import host
 from harness.archive.store import Store
 from harness.catalog import DEFAULT, load
 from harness.engines import docker, images, venv
+from harness.engines.interpreters import Interpreters
 from harness.engines.owner import Owner, Owners
 from harness.errors import HarnessError
 from harness.packages.index import Index, Reach, cache_folder
@@ -133,14 +134,8 @@ def _containers() -> Iterator[Check]:
 
 
 def _venv() -> Iterator[Check]:
-    found = []
-    for minor in range(9, 15):
-        target = job.Target((3, minor), f"linux_{os.uname().machine}")
-        try:
-            venv.find_python(target)
-        except HarnessError:
-            continue
-        found.append(target.python_version)
+    present = reversed(Interpreters(cache_folder()).present())
+    found = [f"{major}.{minor}" for major, minor in present]
     yield Check("venv", "ok" if found else "missing", "Python " + ", ".join(found) if found else "no interpreter found")
     isolated = venv.VenvEngine(Owner("doctor", Owners(cache_folder()), cache_folder())).isolates_network
     yield Check(

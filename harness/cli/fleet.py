@@ -22,6 +22,8 @@ from harness.fleet.planning import Planner
 from harness.fleet.run import Budget
 from harness.fleet.task import DOCKER, Executor
 from harness.packages.index import cache_folder
+from harness.packages.sources import index_for
+from harness.packages.tools import uv_from
 from harness.progress import Progress
 from harness.stages.footprint import Settings
 
@@ -144,31 +146,37 @@ def tls(ca: str | None, certificate: str | None, key: str | None) -> Tls | None:
     return Tls(Path(ca), Path(certificate), Path(key))
 
 
-def engine_name(options: Options) -> str:
-    """The engine of all jobs: the one asked for, docker where a scheduler's workers are to measure, else what is here.
+def _place(options: Options, progress: Progress) -> tuple[str, job.Python]:
+    """The engine of all jobs, and the Python that is usual there.
+
+    The engine is the one asked for, docker where a scheduler's workers are to measure, else what is here.
 
     Raises:
-        EnvironmentLacksError: it was asked for and does not answer.
+        EnvironmentLacksError: it was asked for and does not answer, or there is no Python at all.
     """
     if options.scheduler is not None:
-        return options.engine or DOCKER
-    with open_engine(options.engine, cache_folder(), lambda _: None) as (engine, _):
-        return engine.name
+        return options.engine or DOCKER, job.DEFAULT_PYTHON
+    cache = cache_folder()
+    get_uv = uv_from(index_for(None, options.index_url), cache, progress)
+    with open_engine(options.engine, cache, progress.note, get_uv) as (engine, _):
+        return engine.name, engine.usual_python(lambda _: True)
 
 
 def planner(options: Options, results: Path, progress: Progress) -> Planner:
     """What plans are made with."""
+    engine, python = _place(options, progress)
     return Planner(
         catalog=load(options.catalog_file or DEFAULT),
         store=Store(results),
-        engine=engine_name(options),
+        engine=engine,
         platform=f"linux_{os.uname().machine}",
         index_url=options.index_url,
         progress=progress,
+        python=python,
     )
 
 
-def parse_pythons(texts: Sequence[str]) -> list[tuple[int, int]]:
+def parse_pythons(texts: Sequence[str]) -> list[job.Python]:
     """`3.11,3.13`, in the order of preference."""
     words = [word for text in texts for word in text.replace(",", " ").split()]
     return [job.parse_python(word) for word in words]

@@ -31,8 +31,6 @@ from harness.packages.sources import index_for
 from harness.packages.wheelhouse import Wheelhouse
 from harness.stages import forecast as stage
 
-PYTHONS = tuple((3, minor) for minor in range(9, 15))
-
 
 @dataclass(frozen=True)
 class _Question:
@@ -142,7 +140,7 @@ def _plan(request: job.Request, question: _Question, index: Index, catalog: Cata
     if question.releases:
         return stage.releases(project, request, target, variant, as_of, scope, pre=question.pre)
     if question.matrix:
-        targets = [job.Target(python, platform) for python in PYTHONS for platform in job.PLATFORMS]
+        targets = [job.Target(python, platform) for python in job.PYTHONS for platform in job.PLATFORMS]
         return stage.matrix(project, settled, targets, variant, as_of, scope)
     return [stage.one(project, settled, target, variant, as_of, scope)]
 

@@ -30,7 +30,9 @@ from harness.packages.carried import Carried
 from harness.packages.environment import Prepared, Shop
 from harness.packages.index import cache_folder
 from harness.packages.lock import LockStore
+from harness.packages.release import has_wheel
 from harness.packages.sources import index_for
+from harness.packages.tools import uv_from
 from harness.runtimes import Runtime
 from harness.stages import export, inference
 from harness.stages.inference import Context, Place
@@ -73,8 +75,12 @@ def open_bench(
     index_url: str | None,
     results: Path,
     quiet: bool,
+    runtimes: Sequence[Runtime] = (),
 ) -> Iterator[Bench]:
     """An engine, and where wheels come from.
+
+    Args:
+        runtimes: what a Python should have wheels for, where none is named and there is a choice.
 
     Raises:
         InputError: an option cannot be meant.
@@ -84,17 +90,30 @@ def open_bench(
     if engine is not None:
         job.parse_choice(engine, name="engine", among=ENGINES)
     instant = job.parse_as_of(as_of, now) if as_of is not None else job.default_as_of(now)
-    version = job.parse_python(python) if python is not None else job.DEFAULT_PYTHON
+    asked = job.parse_python(python) if python is not None else None
     if offline and wheelhouse is None:
         raise InputError("offline, and no wheels are carried", tip="add --wheelhouse DIR")
     carried = Carried.at(Path(wheelhouse)) if wheelhouse is not None else None
     cache = cache_folder()
-    target = job.Target(version, f"linux_{os.uname().machine}")
-    with looks.choose(quiet=quiet) as shows, open_engine(engine, cache, shows.note) as (runner, work):
+    index = index_for(None, index_url)
+    platform = f"linux_{os.uname().machine}"
+
+    def fits(version: job.Python) -> bool:
+        target = job.Target(version, platform)
+        needed = [request for one in runtimes for request in one.requires]
+        if offline:
+            return all(environment.answer(request, target, carried) for request in needed)
+        return all(has_wheel(request, target, index=index, as_of=instant) for request in needed)
+
+    with (
+        looks.choose(quiet=quiet) as shows,
+        open_engine(engine, cache, shows.note, None if offline else uv_from(index, cache, shows)) as (runner, work),
+    ):
+        target = job.Target(asked or runner.usual_python(fits), platform)
         runner.facts(target)
         shop = Shop(
             engine=runner,
-            index=index_for(None, index_url),
+            index=index,
             cache=cache,
             work=work,
             locks=LockStore(results / "locks"),
@@ -158,6 +177,7 @@ def infer(
         index_url=index_url,
         results=Path(results),
         quiet=quiet,
+        runtimes=chosen,
     ) as bench:
         context, shows = bench.context, bench.shop.progress
         files = export.ensure(models, opset=opset, shop=bench.shop, target=context.target)

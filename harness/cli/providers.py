@@ -49,6 +49,7 @@ def providers(
         index_url=index_url,
         results=Path(results),
         quiet=quiet,
+        runtimes=chosen,
     ) as bench:
         shows = bench.shop.progress
         for one in chosen:  # one at a time: a runtime with its CUDA takes gigabytes

@@ -16,6 +16,7 @@ from harness.cli.fleet import Crew, Options, crew, planner, tls
 from harness.cli.infer import USUAL
 from harness.cli.pages import plans as pages
 from harness.cli.render import Page
+from harness.engines.interpreters import version_of
 from harness.errors import InputError
 from harness.fleet import matrix
 from harness.fleet.matrix import Combination, Heat, Matrix
@@ -67,7 +68,7 @@ def sweep(
             tip="write it into the file",
         )
     asked = matrix.read(matrix_file) if matrix_file is not None else Matrix.model_validate(given)
-    cells = matrix.heats(asked, now, midnight(now)) if asked.model else matrix.combine(asked, now, midnight(now))
+    cells = _cells(asked, now)
     party = crew(options, Path(results))
     work: Work = party.work
     if asked.model:
@@ -80,6 +81,9 @@ def sweep(
     with looks.choose(quiet=quiet or progress == "json") as shows:
         maker = planner(options, Path(results), shows)
         maker.store.prepare()
+        if not asked.python:
+            asked = asked.model_copy(update={"python": [version_of(maker.python)]})
+            cells = _cells(asked, now)
         shows.phase("plan", f"{len(cells)} combinations")
         if asked.model:
             races = [race for cell in cells if isinstance(cell, Heat) for race in _line_up(cell, asked, maker, party)]
@@ -116,6 +120,10 @@ def sweep(
     if ran.failures or any(one.status not in ("ok", "skipped") for one in ran.records):
         return 1
     return 3 if ran.left_out else 0
+
+
+def _cells(asked: Matrix, now: datetime) -> Sequence[Combination | Heat]:
+    return matrix.heats(asked, now, midnight(now)) if asked.model else matrix.combine(asked, now, midnight(now))
 
 
 def _races(party: Crew, protocol: Protocol, wheelhouse: str | None) -> Races:

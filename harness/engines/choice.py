@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.engines.interpreters import Interpreters
 from harness.engines.owner import Owners
 from harness.engines.sandbox import Engine
 from harness.errors import EnvironmentLacksError
@@ -14,11 +15,15 @@ ENGINES = ("docker", "venv")
 
 
 @contextmanager
-def open_engine(name: str | None, cache: Path, say: Callable[[str], None]) -> Iterator[tuple[Engine, Path]]:
+def open_engine(
+    name: str | None, cache: Path, say: Callable[[str], None], get_uv: Callable[[Path], Path] | None = None
+) -> Iterator[tuple[Engine, Path]]:
     """The engine and a folder for unfinished work. Leftovers of dead runs are reaped.
 
     Args:
         name: one of `ENGINES`; None: whichever answers.
+        get_uv: gets the uv that installs an interpreter which this machine lacks, given a folder for unfinished work;
+            None: none is installed.
 
     Raises:
         EnvironmentLacksError: docker was asked for and does not answer.
@@ -32,7 +37,8 @@ def open_engine(name: str | None, cache: Path, say: Callable[[str], None]) -> It
             raise EnvironmentLacksError(
                 "no Docker API answers", tip="start Docker or Podman, set DOCKER_HOST, or use ENGINE=venv"
             )
-        folders = venv.VenvEngine(owner, say=say)
+        uv = (lambda: get_uv(owner.folder)) if get_uv is not None else None
+        folders = venv.VenvEngine(owner, Interpreters(cache, uv, say), say)
         reaped, stuck = folders.reap(owners), set[str]()
         engine: Engine = folders
         if client is not None:

@@ -27,7 +27,7 @@ from harness.engines.fetched import CHUNK_BYTES, FETCH_BYTES, below, landing, mi
 from harness.engines.owner import Owner, Owners
 from harness.engines.sandbox import OUTPUT_BYTES, PYTHON, ROOT_CHARS, EngineFacts, Limits, Network, Outcome
 from harness.errors import EngineLostError, EnvironmentLacksError, SkippedError
-from harness.job import Target
+from harness.job import DEFAULT_PYTHON, Python, Target
 
 LABEL = "footprint-harness.owner"
 USER = 65534  # nobody: in the passwd file of every Debian image, and old torch asks for its entry
@@ -133,6 +133,9 @@ class DockerEngine:
             network_isolated=True,
             absent=absent,
         )
+
+    def usual_python(self, fits: Callable[[Python], bool]) -> Python:  # noqa: ARG002 - all have a base image
+        return DEFAULT_PYTHON
 
     def has_gpu(self) -> bool:
         """Whether the engine knows the NVIDIA runtime, by its configuration or by CDI."""

@@ -38,6 +38,7 @@ class Owners:
     """The lock files below one cache folder."""
 
     def __init__(self, cache: Path) -> None:
+        self.cache = cache
         self.folder = cache / "owners"
         self.work = cache / "work"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from harness.engines.fetched import FETCH_BYTES
 from harness.errors import MeasurementError
-from harness.job import Target
+from harness.job import Python, Target
 
 ROOT_CHARS = 18
 """Every sandbox's root has a path of this length. Console scripts carry the path of their interpreter
@@ -119,6 +119,16 @@ class Engine(Protocol):
 
         Raises:
             EnvironmentLacksError: this machine cannot measure the target.
+        """
+
+    def usual_python(self, fits: Callable[[Python], bool]) -> Python:
+        """The version that is measured where nobody names one: `DEFAULT_PYTHON` wherever it can be had.
+
+        Args:
+            fits: whether what is to be measured can run on a version; asked where there is a choice.
+
+        Raises:
+            EnvironmentLacksError: there is none at all.
         """
 
     def open(self, target: Target, *, keep: bool = False) -> AbstractContextManager[Sandbox]:

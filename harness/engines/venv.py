@@ -19,10 +19,11 @@ from pathlib import Path
 
 from harness.engines import process
 from harness.engines.fetched import FETCH_BYTES, Landing, below, landing, missing
+from harness.engines.interpreters import Interpreters, version_of
 from harness.engines.owner import Owner, Owners
 from harness.engines.sandbox import OUTPUT_BYTES, PYTHON, ROOT_CHARS, EngineFacts, Limits, Network, Outcome
 from harness.errors import EnvironmentLacksError, SkippedError
-from harness.job import Target
+from harness.job import DEFAULT_PYTHON, Python, Target
 
 # A PID namespace beside the network one: whatever the measured code started dies with its first process.
 _NAMESPACES = ("--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc")
@@ -31,6 +32,8 @@ _NAMESPACES = ("--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc")
 _ASK_DRIVER = "import ctypes, sys; sys.exit(ctypes.CDLL('libcuda.so.1').cuInit(0) != 0)"
 _DRIVER = "libcuda.so.1"
 _CHOSEN_GPUS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES")
+ROOT, TMP, HOME = "s", "t", "h"
+"""The folders of a sandbox."""
 DYING_SECONDS = 5.0
 """How long removing a sandbox waits for killed processes that still write into it."""
 
@@ -40,31 +43,57 @@ class VenvEngine:
 
     name = "venv"
 
-    def __init__(self, owner: Owner, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, owner: Owner, interpreters: Interpreters | None = None, say: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.say = say
         self.folder = owner.folder
+        self.interpreters = interpreters or Interpreters(owner.owners.cache)
 
     def facts(self, target: Target) -> EngineFacts:
-        find_python(target)
+        _refuse_other_platform(target)
+        self.interpreters.get(target.python)
         return EngineFacts(
             network_isolated=self.isolates_network,
             absent={"image_bytes": "the venv engine has no image"},
         )
 
+    def usual_python(self, fits: Callable[[Python], bool]) -> Python:
+        """As containers have, where this machine has it or uv can install it; else the newest one here that fits."""
+        try:
+            path = self.interpreters.get(DEFAULT_PYTHON)
+        except EnvironmentLacksError as error:
+            present = self.interpreters.present()
+            if not present:
+                raise
+            chosen = next(filter(fits, present), present[0])
+            self.say(f"{error.message}; taking Python {version_of(chosen)}, {self._why(chosen, present, fits)}")
+            return chosen
+        self.say(f"Python {version_of(DEFAULT_PYTHON)}, as in containers: {path}")
+        return DEFAULT_PYTHON
+
+    def _why(self, chosen: Python, present: Sequence[Python], fits: Callable[[Python], bool]) -> str:
+        if not fits(chosen):
+            return "the newest one here, as there is a wheel for none"
+        return "the newest one here" if chosen == present[0] else "the newest one here that there is a wheel for"
+
     @contextmanager
     def open(self, target: Target, *, keep: bool = False) -> Iterator[VenvSandbox]:
+        _refuse_other_platform(target)
+        python = self.interpreters.get(target.python)
         place = self.folder / f"sandbox-{secrets.token_hex(4)}"
         try:  # from here on: an interrupt may come at any line
-            for folder in ("s", "tmp", "home"):
-                (place / folder).mkdir(parents=True)
-            # A short path of fixed length, wherever the cache may be; see ROOT_CHARS.
+            # Short paths of fixed length, wherever the cache may be. Of the root, see ROOT_CHARS; the other two because
+            # a socket's path has at most 107 bytes (unix(7)), and multiprocessing puts its sockets into TMPDIR.
             link = Path("/tmp") / f"fh-{secrets.token_hex(4)}"  # noqa: S108 - refused below if somebody has it
+            for folder in (ROOT, TMP, HOME):
+                (place / folder).mkdir(parents=True)
             (place / "link").write_text(str(link))
             link.mkdir(mode=0o700)
-            (link / "s").symlink_to(place / "s")
-            root = str(link / "s")
-            assert len(root) == ROOT_CHARS, root
-            yield VenvSandbox(root, place, find_python(target), self._isolation, self.has_gpu)
+            for folder in (ROOT, TMP, HOME):
+                (link / folder).symlink_to(place / folder)
+            assert len(str(link / ROOT)) == ROOT_CHARS, link
+            yield VenvSandbox(link, place, python, self._isolation, self.has_gpu)
         finally:
             if keep:
                 self.say(f"kept folder {place}")
@@ -117,13 +146,14 @@ class VenvEngine:
 class VenvSandbox:
     def __init__(
         self,
-        root: str,
+        link: Path,
         place: Path,
         python: str,
         isolation: tuple[str, ...] | None,
         has_gpu: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.root = root
+        self.root = str(link / ROOT)
+        self._link = link
         self._place = place
         self._python = python
         self._isolation = isolation
@@ -144,12 +174,11 @@ class VenvSandbox:
         network: Network = "none",
         writable: bool = False,  # noqa: ARG002
     ) -> Outcome:
-        home = str(self._place / "home")
         scrubbed = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
-            "HOME": home,
-            "TMPDIR": str(self._place / "tmp"),
+            "HOME": str(self._link / HOME),
+            "TMPDIR": str(self._link / TMP),
             **(_gpu_environment() if limits.gpu else {}),
             **(environment or {}),
         }
@@ -167,7 +196,7 @@ class VenvSandbox:
             environment=scrubbed,
             seconds=limits.seconds,
             output_bytes=OUTPUT_BYTES,
-            folder=self._place / "home",
+            folder=self._link / HOME,
         )
         return Outcome(
             ended="timeout" if done.timed_out else "exited",
@@ -180,7 +209,7 @@ class VenvSandbox:
 
     def fetch(self, path: str, to: Path, *, most_bytes: int = FETCH_BYTES) -> None:
         *folders, name = below(self.root, path)
-        opened = [os.open(self._place / "s", os.O_DIRECTORY)]
+        opened = [os.open(self._place / ROOT, os.O_DIRECTORY)]
         try:
             with landing(to, most_bytes) as place:
                 for folder in folders:
@@ -260,30 +289,14 @@ def remove_sandbox(place: Path) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def find_python(target: Target) -> str:
-    """An interpreter of the target's version on this machine, as an absolute path.
+def _refuse_other_platform(target: Target) -> None:
+    """Wheels of another platform can be locked here, and not run.
 
     Raises:
-        EnvironmentLacksError: there is none, or the platform is another.
+        EnvironmentLacksError: the target's platform is not this machine's.
     """
     here = f"linux_{os.uname().machine}"
     if target.platform != here:
         raise EnvironmentLacksError(
             f"this machine is {here}; the venv engine cannot measure {target.platform}", tip="use one of that kind"
         )
-    if sys.version_info[:2] == target.python:
-        return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-    name = f"python{target.python_version}"
-    if found := shutil.which(name):
-        # asks the interpreter itself: what is on the path may be a version manager's shim
-        try:
-            told = process.run(
-                [found, "-I", "-c", "import os, sys; print(os.path.realpath(sys._base_executable))"], seconds=20
-            )
-        except OSError:
-            told = None
-        if told is not None and told.exit_status == 0:
-            return told.stdout.decode().strip()
-    raise EnvironmentLacksError(
-        f"{name} is not on this machine", tip=f"install {name}, or start a Docker engine and use ENGINE=docker"
-    )

@@ -18,7 +18,8 @@ from harness.job import Job, iso_instant
 from harness.packages.index import Index, cache_folder
 from harness.packages.lock import LockStore
 from harness.packages.sources import index_for
-from harness.progress import Progress
+from harness.packages.tools import uv_from
+from harness.progress import Progress, Silent
 from harness.stages import footprint
 from harness.stages.footprint import Built, Settings, Workshop
 
@@ -74,7 +75,8 @@ class Footprints:
         """See `Work`."""
         cache = cache_folder()
         with ExitStack() as stack:
-            engine, work = stack.enter_context(open_engine(self.engine, cache, say))
+            get_uv = uv_from(index_for(None, self.index_url), cache, Silent())
+            engine, work = stack.enter_context(open_engine(self.engine, cache, say, get_uv))
             locks = LockStore(self.locks if self.locks is not None else cache / "locks")
             settings = self.settings
             if self.own_memory:

@@ -14,7 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.catalog import DEFAULT_VARIANT
 from harness.errors import InputError
-from harness.job import DEFAULT_PYTHON, INSTALLERS, Request, parse_as_of, parse_choice, parse_python, parse_requests
+from harness.job import (
+    DEFAULT_PYTHON,
+    INSTALLERS,
+    Python,
+    Request,
+    parse_as_of,
+    parse_choice,
+    parse_python,
+    parse_requests,
+)
 
 MOST = 100_000
 """Combinations; more are a slip of the keyboard."""
@@ -57,7 +66,7 @@ class Combination:
 
     request: Request
     variant: str
-    python: tuple[int, int]
+    python: Python
     as_of: datetime
     installer: str
 
@@ -124,7 +133,7 @@ class Heat:
     """One cell of a matrix of models, parsed."""
 
     model: str
-    python: tuple[int, int]
+    python: Python
     as_of: datetime
 
 

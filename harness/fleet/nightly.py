@@ -22,6 +22,7 @@ from harness.fleet.plan import Plan, Planned
 from harness.fleet.planning import Planner, plan_night, plan_of
 from harness.fleet.run import Budget, run
 from harness.fleet.task import Executor
+from harness.job import Python
 from harness.night import Night, night_id
 from harness.record import Record
 
@@ -62,7 +63,7 @@ def only_one(results: Path, *, wait: bool, say: Callable[[str], None]) -> Iterat
 def planned(
     planner: Planner,
     frameworks: list[str],
-    pythons: list[tuple[int, int]],
+    pythons: list[Python],
     installer: str,
     as_of: datetime,
     now: datetime,

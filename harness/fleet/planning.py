@@ -17,7 +17,7 @@ from harness.fleet.matrix import Combination
 from harness.fleet.plan import UNKNOWN, Part, Plan, Planned, estimate, recorded
 from harness.fleet.races import Race, key_of
 from harness.forecast import Forecast
-from harness.job import Job, Request, Target
+from harness.job import DEFAULT_PYTHON, Job, Python, Request, Target
 from harness.night import Night, NightJob, Series, night_id
 from harness.packages.index import File, Index
 from harness.packages.release import settle
@@ -40,6 +40,8 @@ class Planner:
     platform: str
     index_url: str | None
     progress: Progress
+    python: Python = DEFAULT_PYTHON
+    """The usual one where the jobs are done."""
     _indexes: dict[str | None, Index] = field(default_factory=dict)
 
     def index(self, name: str | None) -> Index:
@@ -132,7 +134,7 @@ def midnight(now: datetime) -> datetime:
 def plan_night(
     planner: Planner,
     frameworks: Sequence[str],
-    pythons: Sequence[tuple[int, int]],
+    pythons: Sequence[Python],
     installer: str,
     as_of: datetime,
     planned_at: datetime,
@@ -141,19 +143,20 @@ def plan_night(
 
     Args:
         frameworks: canonical names; none: the whole catalog.
-        pythons: the first that a release has a wheel for is taken; none: `PYTHONS`.
+        pythons: the first that a release has a wheel for is taken; none: `PYTHONS`, or the one that is usual there.
 
     Raises:
         IndexUnavailableError: the index cannot be asked.
     """
     names = list(frameworks or planner.catalog.frameworks)
+    preferred = pythons or (PYTHONS if planner.python == DEFAULT_PYTHON else (planner.python,))
     since = previous(planner.store, planner.engine, installer, as_of)
     jobs: dict[str, NightJob] = {}
     unplanned: dict[str, str] = {}
     for number, name in enumerate(names):
         planner.progress.step(number, len(names))
         try:
-            wanted = _wanted(planner, name, pythons or PYTHONS, as_of, since.get(name))
+            wanted = _wanted(planner, name, preferred, as_of, since.get(name))
         except (InputError, NotOnIndexError) as error:
             unplanned[name] = error.message
             continue
@@ -204,8 +207,8 @@ def previous(store: Store, engine: str, installer: str, as_of: datetime) -> dict
 
 
 def _wanted(
-    planner: Planner, name: str, pythons: Sequence[tuple[int, int]], as_of: datetime, since: datetime | None
-) -> list[tuple[Series, Version, tuple[int, int], datetime]]:
+    planner: Planner, name: str, pythons: Sequence[Python], as_of: datetime, since: datetime | None
+) -> list[tuple[Series, Version, Python, datetime]]:
     """Of one framework: series, version, Python and as-of instant of what is to be measured."""
     index = planner.index(None)
     newest = settle(Request(name), index=index, as_of=as_of, known=planner.catalog.frameworks).version
@@ -214,7 +217,7 @@ def _wanted(
     for file in index.project(name).before(as_of):
         if not file.version.is_prerelease and not file.yanked:
             by_version.setdefault(file.version, []).append(file)
-    found: list[tuple[Series, Version, tuple[int, int], datetime]] = []
+    found: list[tuple[Series, Version, Python, datetime]] = []
     for version in sorted(by_version):
         uploads = [file.upload_time for file in by_version[version] if file.upload_time is not None]
         if (max(uploads) < since) if since is not None else version != newest:
@@ -228,8 +231,8 @@ def _wanted(
 
 
 def _python(
-    planner: Planner, name: str, version: Version, pythons: Sequence[tuple[int, int]], as_of: datetime
-) -> tuple[tuple[int, int], File | None]:
+    planner: Planner, name: str, version: Version, pythons: Sequence[Python], as_of: datetime
+) -> tuple[Python, File | None]:
     """The first Python that a version has a wheel for, with that wheel; the first of all where there is none."""
     project = planner.index(None).project(name)
     for python in pythons:

@@ -26,7 +26,8 @@ from harness.packages.environment import Prepared, Shop
 from harness.packages.index import Index, cache_folder
 from harness.packages.lock import LockStore
 from harness.packages.sources import index_for
-from harness.progress import Progress
+from harness.packages.tools import uv_from
+from harness.progress import Progress, Silent
 from harness.runtimes import Runtime
 from harness.stages import export, inference
 from harness.stages.inference import Cell, Context, ModelFiles, Place
@@ -113,7 +114,8 @@ class Races:
         """See `Work`."""
         cache = cache_folder()
         with ExitStack() as stack:
-            engine, work = stack.enter_context(open_engine(self.engine, cache, say))
+            get_uv = uv_from(index_for(None, self.index_url), cache, Silent())
+            engine, work = stack.enter_context(open_engine(self.engine, cache, say, get_uv))
             settings = self.settings
             if self.own_memory:
                 settings = replace(settings, limits=replace(settings.limits, memory_bytes=host.usual_memory_limit()))

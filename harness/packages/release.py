@@ -10,8 +10,10 @@ from datetime import datetime
 from packaging.version import Version
 
 from harness.errors import InputError, NotOnIndexError
-from harness.job import Request, iso_instant
+from harness.job import Request, Target, iso_instant
 from harness.packages.index import Index, Project
+from harness.packages.platforms import tags, takes_python
+from harness.packages.resolve import choose
 from harness.packages.wheel import provided_extras
 
 
@@ -54,6 +56,13 @@ def settle(request: Request, *, index: Index, as_of: datetime, known: Iterable[s
     settled = replace(request, version=next((one for one in project.versions if one == version), version))
     _refuse_unknown_extras(settled, project, index)
     return settled
+
+
+def has_wheel(request: Request, target: Target, *, index: Index, as_of: datetime) -> bool:
+    """Whether there is a wheel that the target takes, of the request's version or else of any."""
+    files = [file for file in index.project(request.name).before(as_of) if takes_python(file, target)]
+    wanted = [file for file in files if request.version in (None, file.version)]
+    return choose(wanted, tags(target)) is not None
 
 
 def _refuse_before_first(project: Project, as_of: datetime) -> None:

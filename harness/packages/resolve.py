@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from harness.engines.sandbox import Limits, Sandbox, probe
 from harness.errors import IndexUnavailableError, MeasurementError, NotOnIndexError, UnsupportedError
-from harness.job import Job, iso_instant
+from harness.job import Job, Python, iso_instant
 from harness.packages.index import File, Index, environment_for_tools
 from harness.packages.lock import Lock, Locked
 from harness.packages.tools import Tools
@@ -191,7 +191,7 @@ def _python_wanted(file: File) -> SpecifierSet:
         return SpecifierSet()
 
 
-def _takes(interpreter: str, abi: str, python: tuple[int, int]) -> bool:
+def _takes(interpreter: str, abi: str, python: Python) -> bool:
     if interpreter in ("py3", f"py3{python[1]}", f"cp3{python[1]}"):
         return True
     match = re.fullmatch(r"cp3(\d+)", interpreter)

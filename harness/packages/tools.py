@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,7 @@ from packaging.utils import parse_wheel_filename
 from harness.engines import images
 from harness.engines.sandbox import PYTHON, Engine, Limits, last_line
 from harness.errors import EnvironmentLacksError
-from harness.job import Target
+from harness.job import DEFAULT_PYTHON, Target
 from harness.packages import wheel as wheels
 from harness.packages.carried import Carried
 from harness.packages.index import File, Index
@@ -64,6 +64,19 @@ class Tools:
 
     def describe(self, *names: str) -> str:
         return ", ".join(f"{name} {self.versions[name]}" for name in names)
+
+
+def uv_from(index: Index | None, cache: Path, progress: Progress) -> Callable[[Path], Path]:
+    """What gets uv from an index, given a folder for unfinished work: for who opens an engine.
+
+    Raises (when it is called): as `prepare`.
+    """
+    here = Target(DEFAULT_PYTHON, f"linux_{os.uname().machine}")
+
+    def get(work: Path) -> Path:
+        return prepare("uv", here, cache=cache, work=work, index=index, engine=None, progress=progress).uv
+
+    return get
 
 
 def prepare(

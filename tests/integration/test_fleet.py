@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -247,7 +248,7 @@ def test_a_worker_that_is_killed_is_made_up_for(
                 text=True,
             ) as process:
                 eventually(lambda: len(program.record_files) >= 1, 120)
-                subprocess.run(["pkill", "-KILL", "--session", str(victim.pid)], check=True)
+                os.killpg(victim.pid, signal.SIGKILL)
                 _, stderr = process.communicate(timeout=170)
         assert process.returncode == 0, stderr
         assert "was lost" in stderr

@@ -50,6 +50,7 @@ class Program:
             (self.cache / "tools").symlink_to(tools)
         self.environment = {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
         self.environment |= {"HOME": str(self.home), "LANG": "C.UTF-8", "NO_COLOR": "1"}
+        self.environment["UV_PYTHON_DOWNLOADS"] = "never"  # what is here will do: no test is about the network
         if index_url is not None:
             self.environment["HARNESS_INDEX_URL"] = index_url
 
