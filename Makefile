@@ -186,8 +186,9 @@ lock: $(BIN)/pytest ## Refresh the pins in requirements/ and images/
 	@cd requirements && for name in run docs fleet dev; do \
 	  ../$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host $$name.in || exit 1; done
+	@# universal: the newest pip of each Python, behind markers
 	@cd images/tools && for name in pip uv; do \
-	  ../../$(BIN)/uv pip compile --quiet --upgrade --python-version 3.9 --python-platform x86_64-manylinux_2_28 \
+	  ../../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.9 \
 	    --only-binary :all: --generate-hashes --no-annotate --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 	@# which build of torch exports is for who exports: neither it nor the CUDA of the index's build is pinned

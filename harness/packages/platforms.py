@@ -30,16 +30,48 @@ class Platform:
 
     uv: str
     """Its name for `uv pip compile --python-platform`."""
+    sys_platform: str
+    system: str
+    machine: str
+    os_name: str = "posix"
     environment: tuple[tuple[str, str], ...] = ()
     """Variables that uv needs beside it."""
 
 
 PLATFORMS = {
-    "linux_x86_64": Platform(f"x86_64-manylinux_2_{GLIBC}"),
-    "linux_aarch64": Platform(f"aarch64-manylinux_2_{GLIBC}"),
-    "macos_arm64": Platform("aarch64-apple-darwin", (("MACOSX_DEPLOYMENT_TARGET", ".".join(map(str, MACOS))),)),
-    "windows_x86_64": Platform("x86_64-pc-windows-msvc"),
+    "linux_x86_64": Platform(f"x86_64-manylinux_2_{GLIBC}", "linux", "Linux", "x86_64"),
+    "linux_aarch64": Platform(f"aarch64-manylinux_2_{GLIBC}", "linux", "Linux", "aarch64"),
+    "macos_arm64": Platform(
+        "aarch64-apple-darwin",
+        "darwin",
+        "Darwin",
+        "arm64",
+        environment=(("MACOSX_DEPLOYMENT_TARGET", ".".join(map(str, MACOS))),),
+    ),
+    "windows_x86_64": Platform("x86_64-pc-windows-msvc", "win32", "Windows", "AMD64", "nt"),
 }
+
+
+def marker_environment(target: Target, python: str | None = None) -> dict[str, str]:
+    """What environment markers are evaluated in; `extra` is for the caller.
+
+    https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers
+
+    Args:
+        python: full version of the interpreter; None: the latest patch release there could be.
+    """
+    platform, full = PLATFORMS[target.platform], python or f"{target.python_version}.99"
+    return {
+        "python_version": target.python_version,
+        "python_full_version": full,
+        "implementation_name": "cpython",
+        "implementation_version": full,
+        "platform_python_implementation": "CPython",
+        "platform_machine": platform.machine,
+        "platform_system": platform.system,
+        "sys_platform": platform.sys_platform,
+        "os_name": platform.os_name,
+    }
 
 
 @cache

@@ -18,6 +18,7 @@ from harness.errors import IndexUnavailableError, MeasurementError, NotOnIndexEr
 from harness.job import Job, Python, iso_instant
 from harness.packages.index import File, Index, environment_for_tools
 from harness.packages.lock import Lock, Locked
+from harness.packages.platforms import marker_environment
 from harness.packages.tools import Tools
 
 RESOLVE_SECONDS = 600.0
@@ -115,16 +116,7 @@ def foresee(job: Job, index: Index) -> list[Locked]:
 
 def requirements_of(metadata: bytes, job: Job) -> list[Requirement]:
     """What a wheel's metadata requires on the job's target with its extras, without their markers."""
-    environment = {
-        "python_version": job.target.python_version,
-        "python_full_version": f"{job.target.python_version}.0",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "platform_machine": job.target.platform.removeprefix("linux_"),
-        "platform_system": "Linux",
-        "sys_platform": "linux",
-        "os_name": "posix",
-    }
+    environment = marker_environment(job.target)
     wanted = []
     for line in message_from_bytes(metadata).get_all("Requires-Dist", []):
         with suppress(InvalidRequirement):

@@ -12,11 +12,12 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from packaging.markers import Marker
 from packaging.utils import parse_wheel_filename
 
 from harness.engines import images
@@ -27,10 +28,11 @@ from harness.packages import wheel as wheels
 from harness.packages.carried import Carried
 from harness.packages.index import File, Index
 from harness.packages.lock import Locked
+from harness.packages.platforms import marker_environment
 from harness.packages.wheelhouse import Wheelhouse
 from harness.progress import Progress
 
-_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)(?P<marker>\s*;[^\\\n]*)?", re.MULTILINE)
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)(?:\s*;(?P<marker>[^\\\n]*))?", re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 # Prints a zip archive of bytecode that is valid whatever its source's date: the folder is read-only later.
@@ -49,6 +51,16 @@ with zipfile.ZipFile(sys.stdout.buffer, mode="w") as archive:
             if py_compile.compile(path, code, dfile=path, quiet=2, invalidation_mode=mode):
                 archive.write(code, os.path.relpath(cache_from_source(path), top))
 """
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One package of a tool."""
+
+    name: str
+    version: str
+    hashes: frozenset[str]
+    """sha256 of each of its files."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +114,15 @@ def prepare(
     """
     source = images.folder() / "tools" / f"{name}.txt"
     text = source.read_text()
-    versions = {match["name"]: match["version"] for match in _PIN.finditer(text)}
+    pins = list(_pins(text, target))
+    versions = {pin.name: pin.version for pin in pins}
     folder = cache / "tools" / f"{name}-{target.tag}-{target.platform}-{sha256(text.encode()).hexdigest()[:12]}"
     if folder.is_dir():
         return Tools(folder, versions)
     progress.phase(
         "tools", f"{name} {versions[name]} and what it needs" if len(versions) > 1 else f"{name} {versions[name]}"
     )
-    pinned = _choose(name, text, target, index, carried)
+    pinned = [_choose(name, pin, target, index, carried) for pin in pins]
     with Wheelhouse(cache, index, work, carried) as house:
         paths = house.fetch(pinned, progress).paths
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -127,28 +140,33 @@ def prepare(
     return Tools(folder, versions)
 
 
-def _choose(tool: str, text: str, target: Target, index: Index | None, carried: Carried | None) -> list[Locked]:
-    """The pinned wheels: pure ones, or of the target's platform; carried ones first."""
-    chosen = []
-    starts = [match.start() for match in _PIN.finditer(text)] + [len(text)]
-    for match, end in zip(_PIN.finditer(text), starts[1:], strict=True):
-        hashes = set(_HASH.findall(text[match.start() : end]))
-        fitting = _fitting(carried.of(match["name"]) if carried else (), hashes, target)
-        if not fitting and index is not None:
-            fitting = _fitting(index.project(match["name"]).wheels, hashes, target)
-        if not fitting:
-            what = f"no pinned wheel of {match['name']}=={match['version']} for {target.platform}"
-            if index is None:
-                tip = f"carry the files that images/tools/{tool}.txt pins"
-                raise EnvironmentLacksError(f"{what} is among the carried ones", tip=tip)
-            raise EnvironmentLacksError(f"the index has {what}", tip="use an index that mirrors the public one")
-        file = fitting[0]
-        wheel = Locked(match["name"], match["version"], file.filename, file.sha256, file.size or 0, file.upload_time)
-        chosen.append(wheel)
-    return chosen
+def _pins(text: str, target: Target) -> Iterator[Pin]:
+    """The pins that hold for the target: the newest pip needs a newer Python than the oldest that is measured."""
+    environment = marker_environment(target)
+    matches = list(_PIN.finditer(text))
+    ends = [match.start() for match in matches[1:]] + [len(text)]
+    for match, end in zip(matches, ends, strict=True):
+        if match["marker"] is None or Marker(match["marker"].strip()).evaluate({**environment}):
+            hashes = frozenset(_HASH.findall(text[match.start() : end]))
+            yield Pin(match["name"], match["version"], hashes)
 
 
-def _fitting(files: Iterable[File], hashes: set[str], target: Target) -> list[File]:
+def _choose(tool: str, pin: Pin, target: Target, index: Index | None, carried: Carried | None) -> Locked:
+    """The pinned wheel: a pure one, or one of the target's platform; a carried one first."""
+    fitting = _fitting(carried.of(pin.name) if carried else (), pin.hashes, target)
+    if not fitting and index is not None:
+        fitting = _fitting(index.project(pin.name).wheels, pin.hashes, target)
+    if not fitting:
+        what = f"no pinned wheel of {pin.name}=={pin.version} for {target.platform}"
+        if index is None:
+            tip = f"carry the files that images/tools/{tool}.txt pins"
+            raise EnvironmentLacksError(f"{what} is among the carried ones", tip=tip)
+        raise EnvironmentLacksError(f"the index has {what}", tip="use an index that mirrors the public one")
+    file = fitting[0]
+    return Locked(pin.name, pin.version, file.filename, file.sha256, file.size or 0, file.upload_time)
+
+
+def _fitting(files: Iterable[File], hashes: frozenset[str], target: Target) -> list[File]:
     return sorted(
         (file for file in files if file.sha256 in hashes and _fits(file, target)), key=lambda file: file.filename
     )

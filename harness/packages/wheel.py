@@ -8,10 +8,13 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
+from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion
 
@@ -23,6 +26,7 @@ BOMB_BYTES = 100 * 2**20
 METADATA_BYTES = 8 * 2**20
 SHOWN_CHARS = 200
 _RECORD = ".dist-info/RECORD"
+_SCRIPTS = ("console_scripts", "gui_scripts")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,11 @@ class Wheel:
     top_level: tuple[str, ...]
     """Import packages that it brings, best guess first."""
     extras: tuple[str, ...]
+    requires: tuple[str, ...] = ()
+    """The lines of `Requires-Dist`, as they are."""
+    tags: frozenset[Tag] = frozenset()
+    """Those that its WHEEL file names."""
+    filename_tags: frozenset[Tag] = frozenset()
 
 
 def look(path: Path) -> Wheel:
@@ -41,7 +50,7 @@ def look(path: Path) -> Wheel:
 
     Raises:
         MeasurementError: it climbs out of its folder, is a bomb, has not exactly one RECORD, has a bad
-            path, or is no zip file.
+            path or a bad name for a script, or is no zip file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -51,7 +60,9 @@ def look(path: Path) -> Wheel:
             unpacked = sum(entry.file_size for entry in entries)
             refuse_bomb(path.name, unpacked, path.stat().st_size)
             info = find_info(path.name, names)
-            metadata = _read(archive, f"{info}/METADATA")
+            refuse_bad_scripts(path.name, _read(archive, f"{info}/entry_points.txt"))
+            metadata = HeaderParser().parsestr(_read(archive, f"{info}/METADATA"))
+            told = HeaderParser().parsestr(_read(archive, f"{info}/WHEEL"))
             top_level = _read(archive, f"{info}/top_level.txt").split()
     # RuntimeError: encrypted, or compressed in a way that this Python lacks
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError) as error:
@@ -59,13 +70,29 @@ def look(path: Path) -> Wheel:
     return Wheel(
         unpacked_bytes=unpacked,
         top_level=_rank(path.name, top_level or _top_level_of(names)),
-        extras=provided_extras(metadata),
+        extras=_extras(metadata),
+        requires=tuple(metadata.get_all("Requires-Dist", [])),
+        tags=_tags(told.get_all("Tag", [])),
+        filename_tags=parse_wheel_filename(path.name)[3],
     )
 
 
 def provided_extras(metadata: str) -> tuple[str, ...]:
     """The extras that a METADATA document offers, canonical."""
-    return tuple(canonicalize_name(extra) for extra in HeaderParser().parsestr(metadata).get_all("Provides-Extra", []))
+    return _extras(HeaderParser().parsestr(metadata))
+
+
+def _extras(metadata: Message) -> tuple[str, ...]:
+    return tuple(canonicalize_name(extra) for extra in metadata.get_all("Provides-Extra", []))
+
+
+def _tags(lines: Iterable[str]) -> frozenset[Tag]:
+    """The tags that can be read; some wheels have an empty one."""
+    found: set[Tag] = set()
+    for line in lines:
+        with suppress(ValueError):
+            found |= parse_tag(line.strip())
+    return frozenset(found)
 
 
 def is_wheel_filename(name: str) -> bool:
@@ -98,6 +125,26 @@ def refuse_bad_paths(name: str, paths: Sequence[str]) -> None:
         if path in seen:
             raise MeasurementError(f"{name} has the same path twice: {shown(path)}")
         seen.add(path)
+
+
+def refuse_bad_scripts(name: str, entry_points: str) -> None:
+    """Refuse a wheel, called `name`, for a console script that would be written outside of `bin`.
+
+    pip before 26.1.2 writes it there (CVE-2026-8643). Every line of the two sections is looked at as the readers of
+    this format do, who differ in what separates a name from its value, and in how a section is spelt.
+    https://packaging.python.org/en/latest/specifications/entry-points/
+
+    Raises:
+        MeasurementError: it has one.
+    """
+    section = ""
+    for line in map(str.strip, entry_points.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            section = line.strip("[] \t").casefold()
+        elif section in _SCRIPTS and line and not line.startswith(("#", ";")):
+            for script in (line.partition("=")[0].strip(), re.split("[=:]", line)[0].strip()):
+                if script in (".", "..") or re.search(r"[/\\\0-\x1f]", script):
+                    raise MeasurementError(f"{name} has a script that climbs out of its folder: {shown(script)}")
 
 
 def refuse_bomb(name: str, unpacked_bytes: int, size: int) -> None:

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import stat
-import subprocess
 import sys
 from importlib.util import source_from_cache
 
@@ -132,14 +131,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", required=True)
     parser.add_argument("--bytecode", action="store_true", help="only what compiling added since the installation")
-    parser.add_argument("--pip", help="folder that holds the pip package: ask it whether anything is missing")
     args = parser.parse_args()
     env = os.path.join(args.root, "env")
-    checking = None
-    if args.pip:  # an incomplete lock installs without a word; asked while this process looks at the files
-        pip = [os.path.join(env, "bin", "python"), "-I", "-B", os.path.join(args.pip, "pip", "__pip-runner__.py")]
-        command = [*pip, "check", "--disable-pip-version-check"]
-        checking = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     with open(os.path.join(args.root, "state.json")) as file:
         state = json.load(file)
     before, after = set(state["before"]), set(state["after"])
@@ -168,9 +161,6 @@ def main():
         "duplicates": duplicates(sizes, owners),
         "contested": contested,
     }
-    if checking:
-        told = checking.communicate()[0].decode("utf-8", "replace")[-4000:]
-        document["check"] = (told or "exit %d" % checking.returncode) if checking.returncode else ""
     json.dump(document, sys.stdout)
     return 0
 

@@ -22,11 +22,13 @@ from harness.engines.sandbox import Engine, EngineFacts, Limits, Sandbox, probe
 from harness.engines.slot import Slot
 from harness.errors import HarnessError, MeasurementError, Status, UnsupportedError
 from harness.job import Job, compact_instant
+from harness.packages import requirements
 from harness.packages import tools as toolbox
 from harness.packages import wheel as wheels
 from harness.packages.environment import install_wheels
 from harness.packages.index import Index
 from harness.packages.lock import Lock, Locked, LockStore
+from harness.packages.platforms import marker_environment
 from harness.packages.resolve import foresee, resolve
 from harness.packages.tools import Tools
 from harness.packages.wheelhouse import Wheelhouse
@@ -74,6 +76,8 @@ class Draft:
     samples: dict[str, Any] = field(default_factory=dict)
     fields: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    wheels: dict[Locked, wheels.Wheel] = field(default_factory=dict)
+    """Every wheel of the lock, looked into."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,15 @@ def _ended(steps: Callable[[], Found]) -> tuple[Found | None, Status, str | None
         return None, "failed", f"{type(error).__name__}: {error.strerror or error}"
 
 
+def _attempted(step: Callable[[], None]) -> MeasurementError | None:
+    """How a step failed that others do not depend on."""
+    try:
+        step()
+    except MeasurementError as error:
+        return error
+    return None
+
+
 @dataclass(frozen=True)
 class _Measurement:
     """One job under way. `build` and `time` name the steps in order; each writes what it found into the draft."""
@@ -197,20 +210,21 @@ class _Measurement:
                 self._phase("install", f"with {self.job.installer}, offline")
                 self._install(sandbox, wheels, lock, pip, uv)
                 self._phase("ledger")
-                self._ledger(sandbox, pip)
+                self._ledger(sandbox)
+                unmet = self._check_requirements()
                 # A package that cannot be imported still gets its bytecode weighed: sizes do not depend on it.
-                package, failure = self.draft.fields["import_package"], None
+                package = self.draft.fields["import_package"]
                 self._phase("import", f"{package}, first")
-                try:
-                    self._first_import(sandbox, package)
-                except MeasurementError as error:
-                    failure = error
+                failure = _attempted(lambda: self._first_import(sandbox, package))
                 self._phase("bytecode")
                 self._bytecode(sandbox, facts)
                 self._phase("import", f"{package}, {self.settings.repeats} warm, {self.settings.cold_repeats} cold")
+                failure = failure or _attempted(lambda: self._imports(sandbox, package))
+                if unmet:  # told last, so that it costs no figure; it may be why the import failed
+                    self._phase("check", unmet)
+                    raise MeasurementError(unmet)
                 if failure is not None:
                     raise failure
-                self._imports(sandbox, package)
 
     def _phase(self, name: str, detail: str = "") -> None:
         self.draft.phase = name
@@ -276,7 +290,7 @@ class _Measurement:
             draft.figures["download_seconds"] = round(fetched.seconds, 3)
         else:
             draft.absent["download_seconds"] = "wheels were in the wheelhouse already"
-        looked = {wheel: wheels.look(path) for wheel, path in fetched.paths.items()}
+        looked = draft.wheels = {wheel: wheels.look(path) for wheel, path in fetched.paths.items()}
         draft.fields["wheels"] = [_wheel_line(wheel, looked[wheel].unpacked_bytes) for wheel in lock.wheels]
         draft.figures["unpacked_bytes"] = sum(one.unpacked_bytes for one in looked.values())
         own = looked[lock.of(request.name)]
@@ -296,17 +310,23 @@ class _Measurement:
             raise MeasurementError(f"{self.job.installer} could not install the lock: {_last(installed.failure)}")
         self.draft.figures["unpack_seconds"] = round(installed.unpack_seconds, 4)
 
-    def _ledger(self, sandbox: Sandbox, pip: Tools) -> None:
-        arguments = ["--root", sandbox.root, "--pip", sandbox.expose(pip.folder, "tools")]
-        found = probe(sandbox, "ledger", arguments, limits=self.settings.limits)
-        if incomplete := found.pop("check"):
-            raise MeasurementError(f"pip check: {incomplete.strip().splitlines()[0]}")
+    def _ledger(self, sandbox: Sandbox) -> None:
+        found = probe(sandbox, "ledger", ["--root", sandbox.root], limits=self.settings.limits)
         total = found.pop("total")
         for part in ("distributions", "types"):
             if (parts := sum(line["bytes"] for line in found[part])) != total["bytes"]:
                 raise MeasurementError(f"the ledger's {part} sum to {parts} bytes, not {total['bytes']}")
         self.draft.fields["ledger"] = {**found, "files": total["files"]}
         self.draft.figures |= {"installed_bytes": total["bytes"], "allocated_bytes": total["allocated"]}
+
+    def _check_requirements(self) -> str:
+        """What the installation lacks, or nothing: an incomplete lock installs without a word."""
+        draft = self.draft
+        environment = marker_environment(self.job.target, draft.environment["python"])
+        found = requirements.check(self.job.request, draft.wheels, environment)
+        draft.warnings += found.odd
+        more = f"; and {len(found.unmet) - 3} more" if len(found.unmet) > 3 else ""
+        return "; ".join(found.unmet[:3]) + more
 
     def _first_import(self, sandbox: Sandbox, package: str) -> None:
         found = self._run_imports(sandbox, package, "--first")

@@ -155,7 +155,7 @@ def test_the_table_is_on_standard_output_and_the_phases_are_not(measured: Measur
 def test_bytecode_of_what_starts_with_the_interpreter_is_no_installed_byte(
     engine_name: str, program: Program, index: LoopbackIndex, tmp_path: Path
 ) -> None:
-    """As setuptools does: every start of the environment's interpreter imports a module, `pip check`'s too."""
+    """As setuptools does: every start of the environment's interpreter imports a module."""
     files = {"starter.pth": b"import starter_hook\n", "starter_hook.py": b"HOOKED = True\n", "starter.py": b""}
     index.add(build_wheel(tmp_path, "starter", files=files))
     ended = program.measure("starter==1.0", *AS_OF, "--engine", engine_name, "--repeats", "1")

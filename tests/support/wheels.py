@@ -27,6 +27,7 @@ def build_wheel(
     requires_python: str | None = None,
     scripts: Mapping[str, str] | None = None,
     top_level: Sequence[str] | None = None,
+    tag_lines: str | None = None,
 ) -> Path:
     """Write a wheel that any installer takes.
 
@@ -38,12 +39,13 @@ def build_wheel(
         build: build number, with its leading digit.
         scripts: console scripts, name -> `module:function`.
         top_level: content of `top_level.txt`; None: no such file.
+        tag_lines: what stands for the tags in `WHEEL`; None: those of the filename.
     """
     escaped = name.replace("-", "_")
     info = f"{escaped}-{version}.dist-info"
     content = dict(files) if files is not None else {f"{escaped.lower()}/__init__.py": b""}
     content[f"{info}/METADATA"] = _metadata(name, version, requires, extras or {}, requires_python).encode()
-    content[f"{info}/WHEEL"] = _wheel(tag, build).encode()
+    content[f"{info}/WHEEL"] = _wheel(tag, build, tag_lines).encode()
     if scripts:
         lines = "".join(f"{script} = {target}\n" for script, target in scripts.items())
         content[f"{info}/entry_points.txt"] = f"[console_scripts]\n{lines}".encode()
@@ -141,9 +143,10 @@ def _metadata(
     return "\n".join(lines) + "\n"
 
 
-def _wheel(tag: str, build: str) -> str:
+def _wheel(tag: str, build: str, tag_lines: str | None) -> str:
     pythons, abis, platforms = (part.split(".") for part in tag.split("-"))
     lines = ["Wheel-Version: 1.0", "Generator: tests", "Root-Is-Purelib: true"]
     lines += [f"Build: {build}"] if build else []
-    lines += [f"Tag: {python}-{abi}-{platform}" for python in pythons for abi in abis for platform in platforms]
+    tags = [f"Tag: {python}-{abi}-{platform}" for python in pythons for abi in abis for platform in platforms]
+    lines += tags if tag_lines is None else [tag_lines]
     return "\n".join(lines) + "\n"

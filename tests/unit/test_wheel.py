@@ -92,6 +92,46 @@ def test_a_malformed_wheel_is_refused_and_named(tmp_path: Path, build: Callable[
     assert error.status == "failed"
 
 
+BAD_SCRIPTS = {
+    "parent": "[console_scripts]\n../../../tmp/x = tiny:main\n",
+    "absolute": "[console_scripts]\n/tmp/x = tiny:main\n",
+    "a-folder-below": "[console_scripts]\nsub/x = tiny:main\n",
+    "backslash": "[console_scripts]\n..\\x = tiny:main\n",
+    "the-folder-itself": "[console_scripts]\n.. = tiny:main\n",
+    "gui": "[gui_scripts]\n../x = tiny:main\n",
+    "second-section": "[other]\na = b\n\n[console_scripts]\nfine = tiny:main\n[gui_scripts]\n../x=tiny:main\n",
+    "section-spelt-otherwise": "[ Console_Scripts ]\n../x = tiny:main\n",
+    "indented": "[console_scripts]\nfine = tiny:main\n  ../x = tiny:main\n",
+    "colon-separates": "[console_scripts]\n../x : tiny\n",
+    "colon-in-the-name": "[console_scripts]\na:../x = tiny:main\n",
+    "control-character": "[console_scripts]\na\x08b = tiny:main\n",
+}
+
+
+@pytest.mark.parametrize("entry_points", BAD_SCRIPTS.values(), ids=BAD_SCRIPTS)
+def test_a_script_that_would_be_written_elsewhere_is_refused(tmp_path: Path, entry_points: str) -> None:
+    """pip before 26.1.2 writes it there (CVE-2026-8643)."""
+    path = build_wheel(
+        tmp_path, "tiny", files={"tiny.py": b"", "tiny-1.0.dist-info/entry_points.txt": entry_points.encode()}
+    )
+    error = refused(MeasurementError, look, path)
+    assert error.message.startswith(f"{path.name} has a script that climbs out of its folder: ")
+
+
+@pytest.mark.parametrize(
+    "entry_points",
+    [
+        "",
+        "[console_scripts]\ntiny = tiny:main\ntiny-3.11 = tiny.sub:main [extra]\n# ../x = tiny:main\n",
+        "[mime.types]\napplication/json = tiny:Json\n",  # names of other groups are no files
+        "no section = ../x\n",
+    ],
+)
+def test_ordinary_entry_points_are_fine(tmp_path: Path, entry_points: str) -> None:
+    files = {"tiny.py": b"", "tiny-1.0.dist-info/entry_points.txt": entry_points.encode()}
+    assert look(build_wheel(tmp_path, "tiny", files=files)).top_level == ("tiny",)
+
+
 @given(st.lists(st.text("aC/\\.:\n\0\x1f\x7f \xe9", max_size=5), max_size=4))
 def test_paths_judged_at_once_are_judged_as_one_by_one(paths: list[str]) -> None:
     def complaint(paths: list[str]) -> str:

@@ -1,0 +1,83 @@
+"""What wheels require and do not get, from their METADATA; and what of it is odd and harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from packaging.tags import parse_tag
+
+from harness.job import Target, parse_request
+from harness.packages import requirements
+from harness.packages.lock import Locked
+from harness.packages.platforms import marker_environment
+from harness.packages.requirements import Checked
+from harness.packages.wheel import Wheel
+
+ANY = parse_tag("py3-none-any")
+HERE = marker_environment(Target((3, 11)), "3.11.2")
+
+
+def check(asked: str, **wheels: Sequence[str]) -> Checked:
+    """`name_1_0=[requirements]`."""
+    looked = {}
+    for key, requires in wheels.items():
+        name, _, version = key.partition("_")
+        locked = Locked(name, version.replace("_", "."), f"{name}.whl", "0" * 64, 1, None)
+        looked[locked] = Wheel(1, (name,), (), tuple(requires), ANY, ANY)
+    return requirements.check(parse_request(asked), looked, HERE)
+
+
+@pytest.mark.parametrize(
+    ("requires", "unmet"),
+    [
+        (["base"], ()),
+        (["base>=1,<3"], ()),
+        (["Base_"], ("tiny 1.0 requires base-, which is missing",)),
+        (["base>=3"], ("tiny 1.0 requires base>=3, and base is 2.0rc1",)),
+        (["base>=1"], ()),  # a pre-release that was chosen is one that is there
+        (["gone"], ("tiny 1.0 requires gone, which is missing",)),
+        (["gone>=2; python_version < '3.10'"], ()),
+        (["gone>=2; python_full_version < '3.11.3'"], ("tiny 1.0 requires gone>=2, which is missing",)),
+        (["gone; sys_platform == 'win32'", "gone; platform_machine == 'aarch64'"], ()),
+        (["gone; extra == 'more'"], ()),
+        (["gone; extra == 'cuda'"], ("tiny 1.0 requires gone, which is missing",)),
+        (
+            ["gone", "lost", "gone"],
+            ("tiny 1.0 requires gone, which is missing", "tiny 1.0 requires lost, which is missing"),
+        ),
+    ],
+)
+def test_what_is_missing_or_of_another_version(requires: Sequence[str], unmet: Sequence[str]) -> None:
+    found = check("tiny[cuda]==1.0", tiny_1_0=requires, base_2_0rc1=())
+    assert found == Checked(tuple(unmet), ())
+
+
+def test_extras_are_asked_for_by_requirements_too() -> None:
+    wheels = {"tiny_1_0": ["base[fast]"], "base_1_0": ["self-made; extra == 'other'", "gone; extra == 'fast'"]}
+    assert check("tiny==1.0", **wheels).unmet == ("base 1.0 requires gone, which is missing",)
+    loop = {"tiny_1_0": ["tiny[all]; extra == 'cuda'", "gone; extra == 'all'"]}
+    assert check("tiny[cuda]==1.0", **loop).unmet == ("tiny 1.0 requires gone, which is missing",)
+
+
+def test_what_is_no_requirement_is_odd_and_costs_nothing() -> None:
+    found = check("tiny==1.0", tiny_1_0=["base (>=1.0.*, ==", "base"], base_1_0=())
+    assert found.unmet == ()
+    assert found.odd == ("tiny 1.0 requires 'base (>=1.0.*, ==', which is no valid requirement",)
+
+
+@pytest.mark.parametrize(
+    ("told", "odd"),
+    [
+        ("py3-none-any", ()),
+        ("py2.py3-none-any", ()),
+        ("cp39-cp39-linux_x86_64", ("tiny 1.0 names other tags in its WHEEL file than in its filename: ",)),
+        ("", ("tiny 1.0 names no tag in its WHEEL file",)),
+    ],
+)
+def test_tags_that_contradict_each_other_are_odd(told: str, odd: Sequence[str]) -> None:
+    locked = Locked("tiny", "1.0", "tiny.whl", "0" * 64, 1, None)
+    wheel = Wheel(1, ("tiny",), (), (), parse_tag(told) if told else frozenset(), ANY)
+    found = requirements.check(parse_request("tiny==1.0"), {locked: wheel}, HERE)
+    assert found.unmet == ()
+    assert len(found.odd) == len(odd) and all(map(str.startswith, found.odd, odd))
