@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,8 @@ from harness.errors import InputError
 
 DEFAULT = Path(__file__).with_name("catalog.toml")
 DEFAULT_VARIANT = "pypi"
+SLIPS = 2
+"""So few edits may be a slip of the keys."""
 _ImportName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
 
 
@@ -49,6 +51,32 @@ class Catalog:
         framework = self.frameworks.get(name)
         return framework.import_package if framework else None
 
+    def check_names(self, names: Iterable[str], *, anyway: bool = False) -> list[str]:
+        """Refuse what is probably a slip of the keys: whoever registered that name would have code run here.
+
+        Args:
+            names: canonical distribution names.
+            anyway: they are meant as they are.
+
+        Returns:
+            those that the catalog does not have.
+
+        Raises:
+            InputError: one is not in the catalog, and at most `SLIPS` edits away from one that is.
+        """
+        unknown = [name for name in names if name not in self.frameworks]
+        for name in unknown:
+            if not anyway and (near := self.nearest(name)) is not None:
+                raise InputError(
+                    f"{name!r} is not in the catalog", tip=f"did you mean {near}? (--anyway, if {name} is meant)"
+                )
+        return unknown
+
+    def nearest(self, name: str) -> str | None:
+        """The framework whose name is the fewest edits away, and at most `SLIPS`."""
+        distance, near = min(((edits(name, known), known) for known in self.frameworks), default=(SLIPS + 1, ""))
+        return near if distance <= SLIPS else None
+
     def variant(self, name: str, variant: str) -> Variant:
         """The build of `name` that is called `variant`.
 
@@ -64,6 +92,23 @@ class Catalog:
                 f"{name} has no variant {variant!r}", tip=f"it has: {', '.join([DEFAULT_VARIANT, *sorted(known)])}"
             )
         return known[variant]
+
+
+def edits(one: str, other: str) -> int:
+    """How many letters must be inserted, left out, replaced, or swapped with their neighbour to make one of the other.
+
+    The optimal string alignment distance; https://doi.org/10.1145/363958.363994
+    """
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        before, above, row = row, before, [i]
+        for j, wanted in enumerate(other, 1):
+            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                best = min(best, above[j - 2] + 1)
+            row.append(best)
+    return row[-1]
 
 
 def load(path: Path = DEFAULT) -> Catalog:

@@ -67,6 +67,7 @@ def measure(
     timeout: str,
     relock: bool,
     keep: bool,
+    anyway: bool,
     index_url: str | None,
     catalog_file: Path | None,
     results: str,
@@ -77,6 +78,7 @@ def measure(
     now = datetime.now(UTC)
     requests = job.parse_requests(frameworks)
     catalog = load(catalog_file or DEFAULT)
+    strangers = catalog.check_names((request.name for request in requests), anyway=anyway)
     version = job.parse_python(python) if python is not None else None
     instant = job.parse_as_of(as_of, now) if as_of is not None else job.default_as_of(now)
     job.parse_choice(installer, name="installer", among=job.INSTALLERS)
@@ -98,6 +100,8 @@ def measure(
     with looks.choose(quiet=quiet) as shows:
         house = House(cache, catalog, store, shows)
         jobs = []
+        for name in strangers:
+            shows.note(f"{name} is not in the catalog: whoever owns that name on the index has code run here")
         for request in requests:
             index = index_for(builds[request].index, index_url)
             shows.phase("plan", str(request))

@@ -103,6 +103,9 @@ def forecast(
     moved, fetched = 0, set[str]()
     started = time.monotonic()
     with looks.choose(quiet=quiet) as shows:
+        for name in catalog.check_names((request.name for request in requests), anyway=True):
+            near = catalog.nearest(name)
+            shows.note(f"{name} is not in the catalog" + (f": did you mean {near}?" if near else ""))
         for request in requests:
             build = builds[request]
             wanted = replace(request, extras=tuple(sorted({*request.extras, *build.extras})))

@@ -57,10 +57,11 @@ MAKE_VARIABLES = {
     "MAX_TIME": "max_time",
     "MAX_DOWNLOAD": "max_download",
     "PROGRESS": "progress",
+    "ANYWAY": "anyway",
 }
 LISTS = ("models", "runtime")
 """Those of them that are words separated by blanks or commas."""
-FLAGS = ("releases", "matrix", "with_deps", "pre", "every", "allow_download", "forecast", "spinning")
+FLAGS = ("releases", "matrix", "with_deps", "pre", "every", "allow_download", "forecast", "spinning", "anyway")
 """Those of them that are on or off."""
 
 
@@ -107,6 +108,12 @@ def reach_options(command: Any) -> Any:
     )(command)
     return click.option(
         "--catalog", "catalog_file", type=click.Path(path_type=Path), help="Another catalog of frameworks."
+    )(command)
+
+
+def anyway_option(command: Any) -> Any:
+    return click.option(
+        "--anyway", is_flag=True, help="Take a name as it is, though it looks like one of the catalog misspelt."
     )(command)
 
 
@@ -208,6 +215,7 @@ def cli() -> None:
 @click.option("--timeout", default="1800", show_default=True, metavar="SECONDS", help="Time limit of each run.")
 @click.option("--relock", is_flag=True, help="Resolve anew, even where this job has a lock.")
 @click.option("--keep", is_flag=True, help="Leave the sandbox behind, to look inside.")
+@anyway_option
 @click.option("--from-make", is_flag=True, hidden=True)
 @reach_options
 @results_option
@@ -415,6 +423,7 @@ def providers(from_make: bool, **options: Any) -> None:
 @click.option("--matrix", "matrix_file", type=click.Path(path_type=Path), help="All of these, from a TOML file.")
 @click.option("--plan", "plan_only", is_flag=True, help="Show the plan, and do nothing.")
 @click.option("--retry-failed", is_flag=True, help="Measure again what has a failed record.")
+@anyway_option
 @fleet_options
 @results_option
 @output_options

@@ -51,6 +51,7 @@ def sweep(
     wheelhouse: str | None,
     plan_only: bool,
     retry_failed: bool,
+    anyway: bool,
     progress: str,
     options: Options,
     results: str,
@@ -81,6 +82,8 @@ def sweep(
     with looks.choose(quiet=quiet or progress == "json") as shows:
         maker = planner(options, Path(results), shows)
         maker.store.prepare()
+        for name in maker.catalog.check_names(_names(cells), anyway=anyway):
+            shows.note(f"{name} is not in the catalog: whoever owns that name on the index has code run here")
         if not asked.python:
             asked = asked.model_copy(update={"python": [version_of(maker.python)]})
             cells = _cells(asked, now)
@@ -124,6 +127,11 @@ def sweep(
 
 def _cells(asked: Matrix, now: datetime) -> Sequence[Combination | Heat]:
     return matrix.heats(asked, now, midnight(now)) if asked.model else matrix.combine(asked, now, midnight(now))
+
+
+def _names(cells: Sequence[Combination | Heat]) -> list[str]:
+    """The distributions that cells of frameworks name, each once."""
+    return list(dict.fromkeys(cell.request.name for cell in cells if isinstance(cell, Combination)))
 
 
 def _races(party: Crew, protocol: Protocol, wheelhouse: str | None) -> Races:

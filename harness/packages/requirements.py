@@ -6,15 +6,16 @@ and would also refuse what pip itself has just installed: a wheel whose WHEEL fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from packaging.markers import InvalidMarker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from harness.job import Request
+from harness.job import Request, Target
 from harness.packages.lock import Locked
+from harness.packages.platforms import marker_environment, tags
 from harness.packages.wheel import Wheel
 
 
@@ -28,7 +29,7 @@ class Checked:
     """Metadata that cannot be read, or contradicts itself; installers take it."""
 
 
-def check(request: Request, wheels: Mapping[Locked, Wheel], environment: Mapping[str, str]) -> Checked:
+def check(request: Request, wheels: Mapping[Locked, Wheel], target: Target, python: str) -> Checked:
     """Hold what each wheel requires against the others.
 
     An extra counts where the request or a requirement asks for it.
@@ -36,8 +37,9 @@ def check(request: Request, wheels: Mapping[Locked, Wheel], environment: Mapping
 
     Args:
         wheels: all that are installed.
-        environment: what markers are evaluated in.
+        python: full version of the interpreter.
     """
+    environment, supported = marker_environment(target, python), frozenset(tags(target))
     versions = {one.name: one.version for one in wheels}
     asked = {one.name: {""} for one in wheels}
     asked.setdefault(request.name, {""}).update(request.extras)
@@ -56,7 +58,7 @@ def check(request: Request, wheels: Mapping[Locked, Wheel], environment: Mapping
         if sum(map(len, asked.values())) == before:
             break
     unmet = (_unmet(one, requirement, versions) for one, requirement in requirements)
-    odd = (f"{one.name} {one.version} {what}" for one, wheel in wheels.items() for what in _oddities(wheel))
+    odd = (f"{one.name} {one.version} {what}" for one, wheel in wheels.items() for what in _oddities(wheel, supported))
     return Checked(tuple(sorted(set(filter(None, unmet)))), tuple(sorted(odd)))
 
 
@@ -87,7 +89,7 @@ def _unmet(one: Locked, requirement: Requirement, versions: Mapping[str, str]) -
     return ""
 
 
-def _oddities(wheel: Wheel) -> Iterator[str]:
+def _oddities(wheel: Wheel, supported: Set[str]) -> Iterator[str]:
     for line in wheel.requires:
         try:
             Requirement(line)
@@ -95,6 +97,6 @@ def _oddities(wheel: Wheel) -> Iterator[str]:
             yield f"requires {line[:100]!a}, which is no valid requirement"
     if not wheel.tags:
         yield "names no tag in its WHEEL file"
-    elif not wheel.tags & wheel.filename_tags:
+    elif supported.isdisjoint(map(str, wheel.tags)):
         told = ", ".join(sorted(map(str, wheel.tags))[:3])
-        yield f"names other tags in its WHEEL file than in its filename: {told[:100]}"
+        yield f"is for another platform or Python by its WHEEL file, though not by its filename: {told[:100]}"

@@ -42,7 +42,6 @@ class Wheel:
     """The lines of `Requires-Dist`, as they are."""
     tags: frozenset[Tag] = frozenset()
     """Those that its WHEEL file names."""
-    filename_tags: frozenset[Tag] = frozenset()
 
 
 def look(path: Path) -> Wheel:
@@ -73,7 +72,6 @@ def look(path: Path) -> Wheel:
         extras=_extras(metadata),
         requires=tuple(metadata.get_all("Requires-Dist", [])),
         tags=_tags(told.get_all("Tag", [])),
-        filename_tags=parse_wheel_filename(path.name)[3],
     )
 
 

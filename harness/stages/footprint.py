@@ -28,7 +28,6 @@ from harness.packages import wheel as wheels
 from harness.packages.environment import install_wheels
 from harness.packages.index import Index
 from harness.packages.lock import Lock, Locked, LockStore
-from harness.packages.platforms import marker_environment
 from harness.packages.resolve import foresee, resolve
 from harness.packages.tools import Tools
 from harness.packages.wheelhouse import Wheelhouse
@@ -322,8 +321,7 @@ class _Measurement:
     def _check_requirements(self) -> str:
         """What the installation lacks, or nothing: an incomplete lock installs without a word."""
         draft = self.draft
-        environment = marker_environment(self.job.target, draft.environment["python"])
-        found = requirements.check(self.job.request, draft.wheels, environment)
+        found = requirements.check(self.job.request, draft.wheels, self.job.target, draft.environment["python"])
         draft.warnings += found.odd
         more = f"; and {len(found.unmet) - 3} more" if len(found.unmet) > 3 else ""
         return "; ".join(found.unmet[:3]) + more

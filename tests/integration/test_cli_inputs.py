@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from harness.cli.main import MAKE_VARIABLES, cli
 from harness.errors import InputError
+from tests.conftest import HERE
 from tests.support.loopback import LoopbackIndex
 from tests.support.program import REPOSITORY, Ended, Program
 from tests.support.wheels import build_wheel
@@ -50,7 +51,10 @@ REFUSALS = {
     "arbitrary equality": Refusal("torch===2.3.0", "is not name==version", "did you mean torch==2.3.0?"),
     "two clauses": Refusal("torch==2.3.0,!=2.3.0", "more than one version clause"),
     "version not there": Refusal("torch==99999.0", "torch has no version 99999.0", "2.3.0", asks_the_index=True),
-    "misspelt": Refusal("torhc==2.3.0", "no distribution 'torhc'", "did you mean torch?", asks_the_index=True),
+    "misspelt": Refusal("torhc==2.3.0", "'torhc' is not in the catalog", "did you mean torch? (--anyway"),
+    "misspelt beyond a slip": Refusal(
+        "onnx-run-times", "no distribution 'onnx-run-times'", "did you mean onnxruntime?", asks_the_index=True
+    ),
     "shell command": Refusal("torch; rm -rf /", "'torch; rm -rf /' is an address or a path"),
     "shell command, touch": Refusal("torch; touch injected", "'torch; touch injected' is not name==version"),
     "make function": Refusal("$(shell touch injected)", "'$(shell touch injected)' is not name==version"),
@@ -181,6 +185,31 @@ def test_no_framework_at_all(door: Program, shelf: LoopbackIndex) -> None:
     refused(ended, "no framework given", "torch==2.3.0")
     refused_by_make(door.make("measure"), "no framework given", "torch==2.3.0")
     nothing_started(door, shelf)
+
+
+@pytest.mark.parametrize("command", ["measure", "sweep"])
+def test_a_strangers_package_needs_to_be_meant(command: str, program: Program, index: LoopbackIndex) -> None:
+    """One of that name is on the index, and would be installed and imported."""
+    index.add(build_wheel(program.folder / "wheels", "trch"))
+    index.add(build_wheel(program.folder / "wheels", "tiny"))
+    name = ["--framework=trch"] if command == "sweep" else ["trch"]
+    here = ("--results", str(program.results), "--engine=venv", f"--python={HERE.python_version}", "--repeats=1")
+    ended = program.run(command, *name, *here)
+    assert ended.status == 2
+    refused(ended, "'trch' is not in the catalog", "did you mean torch? (--anyway")
+    assert program.records == [] and index.requests == []
+    ended = program.run(command, *name, *here, "--anyway")
+    assert ended.status == 0, ended.stderr
+    assert "trch is not in the catalog" in ended.stderr and program.record["status"] == "ok"
+    other = ["--framework=tiny"] if command == "sweep" else ["tiny"]
+    ended = program.run(command, *other, *here)
+    assert ended.status == 0 and "tiny is not in the catalog" in ended.stderr
+
+
+def test_a_forecast_installs_nothing_and_only_hints(program: Program, index: LoopbackIndex) -> None:
+    index.add(build_wheel(program.folder / "wheels", "trch"))
+    ended = program.run("forecast", "trch", "--results", str(program.results))
+    assert "trch is not in the catalog: did you mean torch?" in ended.stderr
 
 
 def test_nul_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 ON_HERE = f"--python={HERE.python_version}"
 TAGS = {
-    "of-another-platform": ("Tag: cp27-none-win32", "names other tags in its WHEEL file than in its filename"),
+    "of-another-platform": ("Tag: cp27-none-win32", "is for another platform or Python by its WHEEL file"),
     "empty": ("Tag: ", "names no tag in its WHEEL file"),
     "behind-a-blank-line": ("\nTag: py3-none-any", "names no tag in its WHEEL file"),
 }
