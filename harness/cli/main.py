@@ -202,7 +202,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("frameworks", nargs=-1, metavar="FRAMEWORK...")
-@click.option("--python", metavar="3.X", help="CPython version. Default: 3.11 in containers, this one with venv.")
+@click.option("--python", metavar="3.X", help="CPython version. Default: 3.11, where it can be had.")
 @click.option(
     "--variant", default="pypi", show_default=True, metavar="NAME", help="Which build, see `harness catalog`."
 )

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from packaging.version import Version
 
-from harness.errors import InputError, NotOnIndexError
+from harness.errors import InputError, MeasurementError, NotOnIndexError
 from harness.job import Request, Target, iso_instant
 from harness.packages.index import Index, Project
 from harness.packages.platforms import tags, takes_python
@@ -59,8 +59,16 @@ def settle(request: Request, *, index: Index, as_of: datetime, known: Iterable[s
 
 
 def has_wheel(request: Request, target: Target, *, index: Index, as_of: datetime) -> bool:
-    """Whether there is a wheel that the target takes, of the request's version or else of any."""
-    files = [file for file in index.project(request.name).before(as_of) if takes_python(file, target)]
+    """Whether there is a wheel that the target takes, of the request's version or else of any.
+
+    Raises:
+        IndexUnavailableError: the index cannot be asked.
+    """
+    try:
+        offered = index.project(request.name).before(as_of)
+    except (NotOnIndexError, MeasurementError):  # whoever goes on to lock it is told so
+        return False
+    files = [file for file in offered if takes_python(file, target)]
     wanted = [file for file in files if request.version in (None, file.version)]
     return choose(wanted, tags(target)) is not None
 

@@ -237,7 +237,7 @@ def test_a_worker_that_is_killed_is_made_up_for(
         address = scheduler_address(program)
         assert address.startswith("tls://")
         worker = ("harness", "worker", address, *certificates)
-        with background(program, *worker), background(program, *worker) as victim:
+        with background(program, *worker) as victim:
             command = sweep(program, "--executor=dask", f"--scheduler={address}", *certificates)
             with subprocess.Popen(
                 [sys.executable, "-m", "harness", *command],
@@ -247,9 +247,10 @@ def test_a_worker_that_is_killed_is_made_up_for(
                 stderr=subprocess.PIPE,
                 text=True,
             ) as process:
-                eventually(lambda: len(program.record_files) >= 1, 120)
-                os.killpg(victim.pid, signal.SIGKILL)
-                _, stderr = process.communicate(timeout=170)
+                eventually(lambda: len(program.record_files) >= 1, 120)  # so it is at work, and has more to do
+                with background(program, *worker):
+                    os.killpg(victim.pid, signal.SIGKILL)
+                    _, stderr = process.communicate(timeout=170)
         assert process.returncode == 0, stderr
         assert "was lost" in stderr
         # who has no certificate gets no answer
