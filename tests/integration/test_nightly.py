@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from harness.archive.store import PUBLISHED
 from tests.conftest import HERE
 from tests.support.loopback import LoopbackIndex
 from tests.support.program import Ended, Program, eventually
@@ -38,6 +39,8 @@ class Nights:
     """A small catalog, an index that gets releases, and nights of March 2024."""
 
     def __init__(self, program: Program, index: LoopbackIndex, folder: Path) -> None:
+        self.results = program.results
+        program.results = program.results / PUBLISHED  # a night publishes, unless told otherwise
         self.program, self.index, self.folder = program, index, folder
         self.catalog = folder / "catalog.toml"
         self.catalog.write_text(CATALOG)
@@ -55,7 +58,7 @@ class Nights:
 
     def command(self, day: int, *arguments: str) -> list[str]:
         usual = ["--engine=venv", "--installer=uv", "--repeats=1", f"--python={HERE.python_version}", "--no-charts"]
-        place = [f"--catalog={self.catalog}", f"--results={self.program.results}", f"--as-of=2024-03-{day - 1:02}"]
+        place = [f"--catalog={self.catalog}", f"--results={self.results}", f"--as-of=2024-03-{day - 1:02}"]
         return ["nightly", *usual, *place, *arguments]
 
     def night(self, day: int, *arguments: str) -> Ended:
