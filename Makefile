@@ -118,6 +118,10 @@ publish: $(BIN)/sphinx-build ## Put the site of the published results where a st
 	@$(MAKE) --no-print-directory docs PUBLISH=1
 	@$(BIN)/harness publish --from-make
 
+.PHONY: publish-results
+publish-results: $(BIN)/harness ## Copy your results to results/published, which git tracks [RECORD="torch==2.3.0 NAME"]
+	@$(BIN)/harness publish-results --from-make
+
 .PHONY: diff
 diff: $(BIN)/harness ## Tell what changed between two records: A=torch==2.3.0 B=torch
 	@$(BIN)/harness diff --from-make

@@ -11,7 +11,6 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -87,6 +86,8 @@ class Shelf(Generic[Value]):
         self.subject: Callable[[Value], str] = subject
         """What one of them is of; those of one subject lie in one folder."""
         self.folder = results / FOLDERS[kind]
+        self._files: dict[str, Path] = {}
+        """Id of what was read -> its file."""
 
     def prepare(self) -> None:
         """Say now, not after an hour of measuring, that nothing could be written.
@@ -120,19 +121,28 @@ class Shelf(Generic[Value]):
 
     def own(self, values: Iterable[Value]) -> frozenset[str]:
         """Ids of those that are the user's own, and not published."""
-        return frozenset(one.record_id for one in values if self.origin(one) == "own")
+        published = self.results / PUBLISHED
+        return frozenset(
+            one.record_id for one in values if self.origin(one) == "own" and not self.place(one, published).is_file()
+        )
 
     def has(self, record_id: str) -> bool:
         """Whether there is one of that id."""
         return any(any(folder.glob(f"*/{glob_escape(record_id)}.json")) for folder in self.folders)
 
     def where(self, value: Value) -> Path | None:
-        """The file of one, the user's own first; None: it is kept elsewhere, or under another name."""
-        return next((path for path in map(partial(self.place, value), self.places) if path.is_file()), None)
+        """The file that one was read from; None: it was not read here."""
+        return self._files.get(value.record_id)
 
     def origin(self, value: Value) -> Origin | None:
-        """Whose it is; None where neither place has it."""
-        return next((origin_of(place) for place in self.places if self.place(value, place).is_file()), None)
+        """Whose one is that was read here; None: its file lies in neither place."""
+        path = self.where(value)
+        if path is None:
+            return None
+        for place, folder in zip(self.places, self.folders, strict=True):
+            if path.parent.parent == folder or path.resolve().parent.parent == folder.resolve():
+                return origin_of(place)
+        return None
 
     def read(self, name: str) -> Value:
         """One of them, by its path or its id.
@@ -151,7 +161,9 @@ class Shelf(Generic[Value]):
         kind = kind_of(text)
         if kind is not None and kind != self.kind:
             raise InputError(f"{path.name} is {_a(kind)}, not {_a(self.kind)}", tip=NOT_THIS[kind])
-        return self.parse(text, name=str(path))
+        value = self.parse(text, name=str(path))
+        self._files[value.record_id] = path
+        return value
 
     def all(self, torn: Callable[[Path, str], None] = silently) -> Iterator[Value]:
         """Every valid one, in order of their names; an invalid one is told to `torn` and left alone.
@@ -171,6 +183,7 @@ class Shelf(Generic[Value]):
                 else:
                     if value.record_id not in before:
                         had.add(value.record_id)
+                        self._files[value.record_id] = path
                         yield value
 
     def place(self, value: Value, results: Path | None = None) -> Path:

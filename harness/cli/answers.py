@@ -64,12 +64,11 @@ class Archive:
         """Whose it is."""
         return self._forecasts.origin(one) if isinstance(one, Forecast) else self._store.origin(one)
 
-    def file(self, name: str, one: Record) -> tuple[Path, Origin | None]:
-        """Where the record is that was found by a name, and whose it is."""
+    def file(self, one: Record) -> Path:
+        """Where it is."""
         path = self._store.where(one)
-        if path is None or (select.is_address(name) and not path.samefile(name)):
-            return Path(name), None
-        return path, self._store.origin(one)
+        assert path is not None, "it was read from there"
+        return path
 
     def head(self, one: Weighed) -> dict[str, Any]:
         """Which record or forecast it is, how it ended, and whose it is."""
@@ -205,8 +204,7 @@ def show(record: str | None, results: str, as_json: bool, quiet: bool) -> int:
     if as_json:
         _print_json(found.model_dump(mode="json"))
     else:
-        path, origin = archive.file(record, found)
-        show_page.page(found, path, ORIGINS[origin], Page())
+        show_page.page(found, archive.file(found), ORIGINS[archive.origin(found)], Page())
     return 0
 
 

@@ -604,6 +604,25 @@ def publish(from_make: bool, **options: Any) -> None:
     sys.exit(run(**options))
 
 
+@cli.command("publish-results")
+@click.argument("record", nargs=-1, metavar="[RECORD...]")
+@click.option("--from-make", is_flag=True, hidden=True)
+@results_option
+@output_options
+def publish_results(from_make: bool, **options: Any) -> None:
+    """Copy your own results to those that the project publishes, with their locks.
+
+    A RECORD is a path, an id or a request, of whatever kind. Default: all that are yours. What is published already
+    stays as it is.
+    """
+    from harness.cli.publish_results import publish_results as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+        _words(options, "record")
+    sys.exit(run(**options))
+
+
 @cli.command()
 @click.argument("before", metavar="A", required=False)
 @click.argument("after", metavar="B", required=False)

@@ -238,10 +238,12 @@ class LockStore:
         raise InputError(altered or f"no lock with sha256 {sha256[:12]}... in {' or '.join(map(str, self.folders))}")
 
     def add(self, asked: Asked, lock: Lock) -> Path:
-        """Write both forms; returns their folder."""
-        place = self.folder / f"{asked.lock_key}-{lock.sha256[:12]}"
-        if (place / "pylock.toml").is_file():  # written last, so both are there
-            return place
+        """Write both forms, unless they are here or in one of the other places; returns their folder."""
+        name = f"{asked.lock_key}-{lock.sha256[:12]}"
+        for folder in self.folders:
+            if (folder / name / "pylock.toml").is_file():  # written last, so both are there
+                return folder / name
+        place = self.folder / name
         place.mkdir(parents=True, exist_ok=True)
         for name, text in (("requirements.txt", lock.requirements), ("pylock.toml", lock.to_pylock(asked))):
             with tempfile.NamedTemporaryFile("w", dir=place, prefix=f".{name}.", delete=False) as beside:

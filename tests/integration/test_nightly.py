@@ -201,3 +201,14 @@ def test_the_summary_is_kept_and_its_links_lead_to_records(nights: Nights) -> No
     links = [one.split(")")[0] for one in ended.stdout.split("](")[1:]]
     assert len(links) == 4
     assert all((page.parent / link).is_file() for link in links)
+
+
+def test_a_night_of_ones_own_is_planned_and_measured_beside_the_published_one(nights: Nights) -> None:
+    assert nights.told(5)["recorded"] == 4
+    published = {path: path.read_bytes() for path in nights.program.record_files}
+    told = nights.told(5, "--no-publish", "--max-download=1500kB")
+    own = list(nights.results.glob("records/*/*.json"))
+    assert 0 < len(own) == told["recorded"] < 4, "what is published is still to be measured"
+    assert {path: path.read_bytes() for path in nights.program.record_files} == published
+    assert told["summary"].startswith(f"{nights.results}/nights/2024/")
+    assert "`harness nightly --no-publish --as-of" in nights.night(6, "--no-publish", "--max-download=1kB").stdout

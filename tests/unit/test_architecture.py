@@ -80,6 +80,7 @@ DOORS = {
         "cli/doctor.py",
         "cli/answers.py",
         "cli/site.py",
+        "cli/publish_results.py",
         "cli/forecast.py",
         "cli/verify.py",
         "cli/providers.py",
