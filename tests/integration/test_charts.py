@@ -47,7 +47,7 @@ def real() -> tuple[Record, ...]:
     def torn(path: Path, why: str) -> None:
         raise AssertionError(f"{path}: {why}")
 
-    return tuple(Store(REPOSITORY / "results").all(torn))
+    return tuple(Store(REPOSITORY / "results" / "published").all(torn))
 
 
 def like(record: Record, **changes: Any) -> Record:

@@ -14,7 +14,7 @@ from harness.archive.store import PUBLISHED, Store
 from harness.record import Record
 from tests.conftest import HERE
 from tests.support.loopback import LoopbackIndex
-from tests.support.program import Ended, Program
+from tests.support.program import REPOSITORY, Ended, Program
 from tests.support.wheels import build_wheel
 
 pytestmark = pytest.mark.integration
@@ -275,3 +275,29 @@ def test_a_document_cannot_lead_out_of_the_published_place(program: Program, nam
     ended = program.run("publish-results", "--quiet", str(source))
     assert ended.status == 2 and "Traceback" not in ended.stderr
     assert files(program.folder) == before
+
+
+# git
+
+
+@pytest.mark.parametrize(
+    ("path", "ignored"),
+    [
+        ("records/torch/a.json", True),
+        ("footprint.csv", True),
+        ("locks/a/pylock.toml", True),
+        ("charts/decision-light.svg", True),
+        ("published/records/torch/a.json", False),
+        ("published/locks/a/pylock.toml", False),
+        ("published/nights/2026/a.md", False),
+        ("published/footprint.csv", False),
+        ("published/charts/decision-light.svg", False),
+        ("published/.lock", True),
+        ("published/nights/.lock", True),
+        ("published/.footprint.index", True),
+        ("published/.table-x", True),
+    ],
+)
+def test_git_sees_what_is_published_and_nothing_else(program: Program, path: str, ignored: bool) -> None:
+    ended = program.execute(["git", "check-ignore", "--quiet", "--no-index", f"results/{path}"], folder=REPOSITORY)
+    assert ended.status == (0 if ignored else 1), ended.stderr

@@ -35,7 +35,7 @@ from tests.support.releases import FORECAST_AT, history, release, sized
 pytestmark = pytest.mark.integration
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RESULTS = REPOSITORY / "results"
+RESULTS = REPOSITORY / "results" / "published"
 VENDORED = (REPOSITORY / "docs" / "_static" / "vendor", REPOSITORY / "tests" / "browser" / "vendor")
 HAND_WRITTEN = sorted(
     page
