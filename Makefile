@@ -11,7 +11,7 @@ PYTHON3 ?= python3
 VARIABLES := FRAMEWORK PYTHON VARIANT AS_OF ENGINE INSTALLER REPEATS MEMORY TIMEOUT IMPORT RESULTS RECORD TO \
   LIMIT A B FORMAT PLATFORM RELEASES PLATFORMS DEPS PRE ALL DOWNLOAD FORECAST EXAMPLES MODEL RUNTIME THREADS TRACK \
   ROUNDS RUNS SPINNING WHEELHOUSE OPSET MATRIX EXECUTOR BUILDS WORKERS SCHEDULER MAX_TIME MAX_DOWNLOAD PROGRESS \
-  ANYWAY
+  ANYWAY PUBLISH
 define pass
 ifeq ($$(origin $(1)),command line)
 override $(1) := $$(value $(1))
@@ -47,7 +47,7 @@ $(BIN)/pytest: requirements/dev.txt $(BIN)/harness
 	@touch $@
 
 .PHONY: measure
-measure: $(BIN)/harness ## Measure: FRAMEWORK="torch==2.3.0 jax" [AS_OF= PYTHON= VARIANT= ENGINE= INSTALLER= REPEATS=]
+measure: $(BIN)/harness ## Measure: FRAMEWORK="torch==2.3.0 jax" [AS_OF= PYTHON= VARIANT= ENGINE= INSTALLER= REPEATS= PUBLISH=1]
 	@$(BIN)/harness measure --from-make
 
 .PHONY: forecast
@@ -76,10 +76,11 @@ $(BIN)/dask: requirements/fleet.txt $(BIN)/sphinx-build
 	@touch $@
 
 .PHONY: nightly
-nightly: $(BIN)/dask ## Measure what is new, and say what changed [MAX_TIME=3600 MAX_DOWNLOAD=5GB AS_OF= EXECUTOR=]
-	@$(BIN)/harness nightly --from-make; status=$$?; \
-	  case $$status in 0|1|3) [ build/site/index.html -nt results/footprint.csv ] || \
-	    $(MAKE) --no-print-directory docs >&2 || status=1;; esac; exit $$status
+nightly: $(BIN)/dask ## Measure what is new, publish it, and say what changed [MAX_TIME=3600 MAX_DOWNLOAD=5GB PUBLISH=0]
+	@$(BIN)/harness nightly --from-make; status=$$?; publish=1; place=$${RESULTS:-$${HARNESS_RESULTS:-results}}; \
+	  case $${PUBLISH:-1} in 0|no) publish=0;; *) place=$$place/published;; esac; \
+	  case $$status in 0|1|3) [ build/site/index.html -nt "$$place/footprint.csv" ] || \
+	    $(MAKE) --no-print-directory docs PUBLISH=$$publish >&2 || status=1;; esac; exit $$status
 
 .PHONY: sweep
 sweep: $(BIN)/dask ## Measure every combination: FRAMEWORK="torch jax" PYTHON="3.11 3.13" or MATRIX=file.toml [EXECUTOR=local]
@@ -98,23 +99,28 @@ images: $(BIN)/harness ## Have the base images: pulled, or built from Debian pac
 	@$(BIN)/harness images --from-make
 
 .PHONY: tables
-tables: $(BIN)/harness ## Rebuild results/*.csv from the records
-	@$(BIN)/harness tables
+tables: $(BIN)/harness ## Rebuild results/*.csv and results/published/*.csv from the records
+	@$(BIN)/harness tables --from-make
 
 .PHONY: charts
-charts: $(BIN)/sphinx-build ## Draw results/charts from the records
-	@$(BIN)/harness charts
+charts: $(BIN)/sphinx-build ## Draw results/charts from your records and the published ones [PUBLISH=1]
+	@$(BIN)/harness charts --from-make
 
 .PHONY: docs
-docs: $(BIN)/sphinx-build ## Build the site into build/site, offline, from docs/ and the records
-	@$(BIN)/harness site
+docs: $(BIN)/sphinx-build ## Build the site into build/site, offline, from docs/ and the records [PUBLISH=1]
+	@$(BIN)/harness site --from-make
 	@rm -rf build/site
 	@$(BIN)/sphinx-build -q -W -n --keep-going -b html -d build/doctrees docs build/site
 	@echo build/site/index.html
 
 .PHONY: publish
-publish: docs ## Put the built site where a static host takes it [TO=build/public]
+publish: $(BIN)/sphinx-build ## Put the site of the published results where a static host takes it [TO=build/public]
+	@$(MAKE) --no-print-directory docs PUBLISH=1
 	@$(BIN)/harness publish --from-make
+
+.PHONY: publish-results
+publish-results: $(BIN)/harness ## Copy your results to results/published, which git tracks [RECORD="torch==2.3.0 NAME"]
+	@$(BIN)/harness publish-results --from-make
 
 .PHONY: diff
 diff: $(BIN)/harness ## Tell what changed between two records: A=torch==2.3.0 B=torch

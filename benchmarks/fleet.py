@@ -1,6 +1,6 @@
 """How well are many machines used, and what does giving out a job cost? The real scheduler, with jobs that only sleep.
 
-How long a job's build and timing take is drawn from the records of results/, and made shorter, so that a run takes
+How long a job's build and timing take is drawn from the published records, and made shorter, so that a run takes
 seconds. The scheduler has one process and all workers another, in which each is a host of its own; they share the
 cores of one machine, which a fleet would not.
 
@@ -38,7 +38,7 @@ from harness.fleet.task import Task
 from harness.progress import Progress
 from harness.report.drawing.style import THEMES, Theme
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "published"
 JOBS_A_WORKER = 40
 SEED = 20_240_425
 REACH = 1.15

@@ -1,6 +1,6 @@
 """What does it cost to bring the tables up to date, and does the cost grow linearly?
 
-Copies the records of results/ into a temporary folder under other ids and times, as often as asked, and rebuilds the
+Copies the published records into a temporary folder under other ids and times, as often as asked, and rebuilds the
 table three times: from nothing, with nothing new, with one new record. Time is the rebuild's own, without the
 interpreter's start; the files were just written, so they are in the file cache.
 
@@ -25,7 +25,7 @@ from harness.archive.store import Store
 from harness.archive.tables import rebuild
 from harness.job import iso_instant
 
-RECORDS = Path(__file__).resolve().parents[1] / "results" / "records"
+RECORDS = Path(__file__).resolve().parents[1] / "results" / "published" / "records"
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 

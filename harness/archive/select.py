@@ -88,7 +88,7 @@ def find(shelf: Shelf[Told], name: str, kept: Callable[[], Iterable[Told]]) -> T
     Raises:
         InputError: there is none.
     """
-    if _is_address(name) or by_id(shelf.results, name):
+    if is_address(name) or by_id(shelf.places, name):
         return shelf.read(name)
     request = parse_request(name)
     known = list(kept())
@@ -99,7 +99,11 @@ def find(shelf: Shelf[Told], name: str, kept: Callable[[], Iterable[Told]]) -> T
 
 
 def find_weighed(
-    results: Path, name: str, records: Callable[[], Iterable[Record]], forecasts: Callable[[], Iterable[Forecast]]
+    store: Store,
+    shelf: Forecasts,
+    name: str,
+    records: Callable[[], Iterable[Record]],
+    forecasts: Callable[[], Iterable[Forecast]],
 ) -> Weighed:
     """A record or a forecast by its path or id; of a request what was measured, and a forecast only where nothing was.
 
@@ -110,9 +114,9 @@ def find_weighed(
     Raises:
         InputError: there is neither.
     """
-    path = Path(name) if _is_address(name) else by_id(results, name)
+    path = Path(name) if is_address(name) else by_id(store.places, name)
     if path is not None:
-        return Forecasts(results).read(name) if kind_at(path) == "forecast" else Store(results).read(name)
+        return shelf.read(name) if kind_at(path) == "forecast" else store.read(name)
     request = parse_request(name)
     known: list[Weighed] = []
     sources: tuple[Callable[[], Iterable[Weighed]], ...] = (records, forecasts)
@@ -127,7 +131,7 @@ def find_weighed(
 HOW = {"record": "measure it: harness measure", "forecast": "forecast it: harness forecast"}
 
 
-def _is_address(name: str) -> bool:
+def is_address(name: str) -> bool:
     """Whether a name can only be meant as a path."""
     return "/" in name or name.endswith(".json")
 

@@ -1,14 +1,18 @@
-"""The archive: one immutable JSON file each, `results/records/<framework>/<record_id>.json`, other kinds likewise."""
+"""The archive: one immutable JSON file each, `results/records/<framework>/<record_id>.json`, other kinds likewise.
+
+A results folder holds its user's own, and in `results/published/`, laid out alike, what the project publishes. Whoever
+writes or plans works in one of the two; whoever answers questions reads both, and says which.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from harness.errors import EnvironmentLacksError, InputError
 from harness.forecast import Forecast, parse_forecast
@@ -20,6 +24,13 @@ from harness.record import Record, parse_record
 
 Value = TypeVar("Value", Record, Forecast, Inference, ProviderReport, Night)
 Kind = Literal["record", "forecast", "inference record", "provider report", "night"]
+Origin = Literal["own", "published"]
+PUBLISHED = "published"
+"""The folder, in a results folder, of what the project publishes."""
+LOCKS = "locks"
+"""The folder, in either place, of the locks that documents name."""
+ORIGINS: Mapping[Origin | None, str] = {"own": "yours", "published": "published", None: "elsewhere"}
+"""Whose a document is, in a word."""
 KINDS: dict[Kind, str] = {
     "record": "footprint",
     "forecast": "forecast",
@@ -50,16 +61,33 @@ def silently(path: Path, why: str) -> None:
     """For who reads what another, in the same run, tells the torn ones of."""
 
 
-class Shelf(Generic[Value]):
-    """What is kept of one kind, below one results folder."""
+def places(results: Path) -> tuple[Path, ...]:
+    """Where documents of a results folder lie: its user's own, and the published ones."""
+    return results, results / PUBLISHED
 
-    def __init__(self, results: Path, kind: Kind, parse: Callable[..., Value], subject: Callable[[Value], str]) -> None:
+
+def origin_of(results: Path) -> Origin:
+    """Whose documents lie in a place."""
+    return "published" if results.absolute().name == PUBLISHED else "own"
+
+
+class Shelf(Generic[Value]):
+    """What is kept of one kind: written to one results folder, and read there, or also in its published place."""
+
+    def __init__(
+        self, results: Path, kind: Kind, parse: Callable[..., Value], subject: Callable[[Value], str], *, both: bool
+    ) -> None:
         self.results = results
+        """Where it is written."""
+        self.places = places(results) if both else (results,)
+        """Where it is read."""
         self.kind = kind
         self.parse: Callable[..., Value] = parse
         self.subject: Callable[[Value], str] = subject
         """What one of them is of; those of one subject lie in one folder."""
         self.folder = results / FOLDERS[kind]
+        self._files: dict[str, Path] = {}
+        """Id of what was read -> its file."""
 
     def prepare(self) -> None:
         """Say now, not after an hour of measuring, that nothing could be written.
@@ -84,11 +112,37 @@ class Shelf(Generic[Value]):
         Raises:
             EnvironmentLacksError: it cannot be written.
         """
-        return self._write(value, _link)  # which fails where the name is taken, as a rename would not
+        return self._write(value, link)  # which fails where the name is taken, as a rename would not
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where it is read from."""
+        return tuple(place / FOLDERS[self.kind] for place in self.places)
+
+    def own(self, values: Iterable[Value]) -> frozenset[str]:
+        """Ids of those that are the user's own, and not published."""
+        published = self.results / PUBLISHED
+        return frozenset(
+            one.record_id for one in values if self.origin(one) == "own" and not self.place(one, published).is_file()
+        )
 
     def has(self, record_id: str) -> bool:
         """Whether there is one of that id."""
-        return any(self.folder.glob(f"*/{glob_escape(record_id)}.json"))
+        return any(any(folder.glob(f"*/{glob_escape(record_id)}.json")) for folder in self.folders)
+
+    def where(self, value: Value) -> Path | None:
+        """The file that one was read from; None: it was not read here."""
+        return self._files.get(value.record_id)
+
+    def origin(self, value: Value) -> Origin | None:
+        """Whose one is that was read here; None: its file lies in neither place."""
+        path = self.where(value)
+        if path is None:
+            return None
+        for place, folder in zip(self.places, self.folders, strict=True):
+            if path.parent.parent == folder or path.resolve().parent.parent == folder.resolve():
+                return origin_of(place)
+        return None
 
     def read(self, name: str) -> Value:
         """One of them, by its path or its id.
@@ -96,9 +150,10 @@ class Shelf(Generic[Value]):
         Raises:
             InputError: there is none, it is of another kind, or it is not valid.
         """
-        path = Path(name) if Path(name).is_file() else by_id(self.results, name)
+        path = Path(name) if Path(name).is_file() else by_id(self.places, name)
         if path is None:
-            raise InputError(f"there is no {self.kind} {name!r}", tip=f"give a path, or an id from {self.folder}")
+            folders = " or ".join(map(str, self.folders))
+            raise InputError(f"there is no {self.kind} {name!r}", tip=f"give a path, or an id from {folders}")
         try:
             text = path.read_bytes()
         except OSError as error:
@@ -106,37 +161,39 @@ class Shelf(Generic[Value]):
         kind = kind_of(text)
         if kind is not None and kind != self.kind:
             raise InputError(f"{path.name} is {_a(kind)}, not {_a(self.kind)}", tip=NOT_THIS[kind])
-        return self.parse(text, name=str(path))
+        value = self.parse(text, name=str(path))
+        self._files[value.record_id] = path
+        return value
 
     def all(self, torn: Callable[[Path, str], None] = silently) -> Iterator[Value]:
-        """Every valid one, in order of their names; an invalid one is told to `torn` and left alone."""
-        for path in sorted(self.folder.glob("*/*.json")):
-            try:
-                yield self.parse(path.read_bytes(), name="it")
-            except InputError as error:
-                torn(path, error.message)
-            except OSError as error:
-                torn(path, f"it cannot be read: {error.strerror}")
+        """Every valid one, in order of their names; an invalid one is told to `torn` and left alone.
 
-    def _place(self, value: Value) -> Path:
-        return self.folder / self.subject(value) / f"{value.record_id}.json"
+        Of several places the user's own come first, and one of the same id counts once.
+        """
+        had = set[str]()
+        for folder in self.folders:
+            before = frozenset(had)
+            for path in sorted(folder.glob("*/*.json")):
+                try:
+                    value = self.parse(path.read_bytes(), name="it")
+                except InputError as error:
+                    torn(path, error.message)
+                except OSError as error:
+                    torn(path, f"it cannot be read: {error.strerror}")
+                else:
+                    if value.record_id not in before:
+                        had.add(value.record_id)
+                        self._files[value.record_id] = path
+                        yield value
+
+    def place(self, value: Value, results: Path | None = None) -> Path:
+        """The file that one has in a results folder, by default where it is written."""
+        return (results or self.results) / FOLDERS[self.kind] / self.subject(value) / f"{value.record_id}.json"
 
     def _write(self, value: Value, put: Callable[[str, Path], None]) -> Path:
-        path = self._place(value)
+        path = self.place(value)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fd, beside = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-            try:
-                with os.fdopen(fd, "w", encoding="utf-8") as file:
-                    file.write(value.to_json())
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.chmod(beside, 0o644)
-                put(beside, path)
-            except BaseException:
-                with suppress(FileNotFoundError):  # an interrupt may come when it is in its place already
-                    os.unlink(beside)
-                raise
+            write_whole(path, value.to_json().encode(), put)
         except OSError as error:
             raise EnvironmentLacksError(f"the {self.kind} cannot be written to {path}: {error.strerror}") from error
         return path
@@ -145,15 +202,15 @@ class Shelf(Generic[Value]):
 class Store(Shelf[Record]):
     """Records: what was measured."""
 
-    def __init__(self, results: Path) -> None:
-        super().__init__(results, "record", parse_record, lambda one: one.framework)
+    def __init__(self, results: Path, *, both: bool = False) -> None:
+        super().__init__(results, "record", parse_record, lambda one: one.framework, both=both)
 
 
 class Forecasts(Shelf[Forecast]):
     """Forecasts: what an index told. Never among the records."""
 
-    def __init__(self, results: Path) -> None:
-        super().__init__(results, "forecast", parse_forecast, lambda one: one.framework)
+    def __init__(self, results: Path, *, both: bool = False) -> None:
+        super().__init__(results, "forecast", parse_forecast, lambda one: one.framework, both=both)
 
     def add(self, value: Forecast) -> Path:
         """Keep an `identified` forecast. One that is there already stays as it is: the same id has the same content,
@@ -162,7 +219,7 @@ class Forecasts(Shelf[Forecast]):
         Raises:
             EnvironmentLacksError: it cannot be written.
         """
-        path = self._place(value)
+        path = self.place(value)
         try:
             self.parse(path.read_bytes(), name="it")
         except (OSError, InputError):
@@ -173,22 +230,37 @@ class Forecasts(Shelf[Forecast]):
 class Inferences(Shelf[Inference]):
     """Inference records: how long models ran, `results/inference/<model>/<record_id>.json`."""
 
-    def __init__(self, results: Path) -> None:
-        super().__init__(results, "inference record", parse_inference, lambda one: one.model.name)
+    def __init__(self, results: Path, *, both: bool = False) -> None:
+        super().__init__(results, "inference record", parse_inference, lambda one: one.model.name, both=both)
 
 
 class ProviderReports(Shelf[ProviderReport]):
     """Where each runtime can run, `results/providers/<runtime>/<record_id>.json`."""
 
-    def __init__(self, results: Path) -> None:
-        super().__init__(results, "provider report", parse_report, lambda one: one.runtime)
+    def __init__(self, results: Path, *, both: bool = False) -> None:
+        super().__init__(results, "provider report", parse_report, lambda one: one.runtime, both=both)
 
 
 class Nights(Shelf[Night]):
     """What nights were to measure, `results/nights/<year>/<record_id>.json`."""
 
-    def __init__(self, results: Path) -> None:
-        super().__init__(results, "night", parse_night, lambda one: str(one.as_of.year))
+    def __init__(self, results: Path, *, both: bool = False) -> None:
+        super().__init__(results, "night", parse_night, lambda one: str(one.as_of.year), both=both)
+
+    def summary(self, night: Night) -> Path:
+        """Where the page of a night is kept."""
+        place = night.record_id.split("-", 2)[2]  # engine and installer, and what else sets it apart
+        return self.folder / str(night.as_of.year) / f"{night.as_of.date()}-{place}.md"
+
+
+SHELVES: Mapping[Kind, Callable[[Path], Shelf[Any]]] = {
+    "record": Store,
+    "forecast": Forecasts,
+    "inference record": Inferences,
+    "provider report": ProviderReports,
+    "night": Nights,
+}
+"""What is kept -> its shelf."""
 
 
 def identified(forecast: Forecast) -> Forecast:
@@ -208,10 +280,11 @@ def identified(forecast: Forecast) -> Forecast:
     return forecast.model_copy(update={"record_id": re.sub(r"[^A-Za-z0-9._+!-]", "_", "-".join(parts))})
 
 
-def by_id(results: Path, record_id: str) -> Path | None:
-    """Where a document of that id is, of whatever kind."""
+def by_id(results: Iterable[Path], record_id: str) -> Path | None:
+    """Where a document of that id is, of whatever kind: in the first of these places that has one."""
     name = f"*/{glob_escape(record_id)}.json"
-    return next((path for folder in FOLDERS.values() for path in sorted((results / folder).glob(name))), None)
+    folders = (place / folder for place in results for folder in FOLDERS.values())
+    return next((path for folder in folders for path in sorted(folder.glob(name))), None)
 
 
 def kind_at(path: Path) -> Kind | None:
@@ -242,6 +315,24 @@ def glob_escape(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def _link(beside: str, path: Path) -> None:
+def write_whole(path: Path, content: bytes, put: Callable[[str, Path], None]) -> None:
+    """Write a file beside `path`, and have it put there once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd, beside = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, 0o644)
+        put(beside, path)
+    except BaseException:
+        with suppress(FileNotFoundError):  # an interrupt may come when it is in its place already
+            os.unlink(beside)
+        raise
+
+
+def link(beside: str, path: Path) -> None:
+    """Put a file in its place, unless one is there."""
     os.link(beside, path)
     os.unlink(beside)

@@ -15,7 +15,7 @@ from typing import Any
 from harness import forecast, inference, providers, record
 from harness.archive import datapackage, incremental
 from harness.archive.incremental import Key, Table
-from harness.archive.store import Forecasts, Inferences, Kind, ProviderReports, Shelf, Store, Value
+from harness.archive.store import FOLDERS, Forecasts, Inferences, Kind, ProviderReports, Shelf, Store, Value
 from harness.archive.weighed import as_version
 from harness.errors import EnvironmentLacksError
 from harness.forecast import Forecast, ForecastFigures
@@ -284,6 +284,12 @@ def rebuild_providers(shelf: ProviderReports, torn: Callable[[Path, str], None])
         EnvironmentLacksError: the results folder cannot be read or written.
     """
     return _rebuild(PROVIDERS, shelf, torn)
+
+
+def has_any(results: Path) -> bool:
+    """Whether a place holds a document, or a table of what it held."""
+    documents = any(any((results / folder).glob("*/*.json")) for folder in FOLDERS.values())
+    return documents or any((results / table.file).exists() for table in TABLES)
 
 
 def rebuild_all(results: Path, torn: Mapping[Kind, Callable[[Path, str], None]]) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from harness.archive import budgets, compare, select, tables
-from harness.archive.store import Forecasts, Inferences, Store
+from harness.archive.store import ORIGINS, Forecasts, Inferences, Origin, Store
 from harness.archive.timed import proof, proven
 from harness.archive.weighed import Weighed
 from harness.cli.pages import comparison
@@ -30,12 +30,13 @@ FORMATS = ("table", "markdown", "csv", "json")
 
 
 class Archive:
-    """What one results folder keeps; all of a kind is read once, and only when a request is asked for."""
+    """What one results folder keeps, the user's own and what is published; all of a kind is read once, and only when a
+    request is asked for."""
 
     def __init__(self, results: str, *, quiet: bool) -> None:
-        self._store = Store(Path(results))
-        self._forecasts = Forecasts(Path(results))
-        self._inferences = Inferences(Path(results))
+        self._store = Store(Path(results), both=True)
+        self._forecasts = Forecasts(Path(results), both=True)
+        self._inferences = Inferences(Path(results), both=True)
         self._quiet = quiet
 
     @cached_property
@@ -57,7 +58,26 @@ class Archive:
         """A record or else a forecast, or forecasts only."""
         if forecast:
             return select.find(self._forecasts, name, lambda: self.forecasts)
-        return select.find_weighed(self._store.results, name, lambda: self.records, lambda: self.forecasts)
+        return select.find_weighed(self._store, self._forecasts, name, lambda: self.records, lambda: self.forecasts)
+
+    def origin(self, one: Weighed) -> Origin | None:
+        """Whose it is."""
+        return self._forecasts.origin(one) if isinstance(one, Forecast) else self._store.origin(one)
+
+    def file(self, one: Record) -> Path:
+        """Where it is."""
+        path = self._store.where(one)
+        assert path is not None, "it was read from there"
+        return path
+
+    def head(self, one: Weighed) -> dict[str, Any]:
+        """Which record or forecast it is, how it ended, and whose it is."""
+        common = ("stage", "record_id", "framework", "version", "variant", "python", "platform")
+        own = ("scope",) if isinstance(one, Forecast) else ("engine",)
+        head = {name: getattr(one, name) for name in (*common, *own, "status", "phase", "reason")}
+        told = ("forecast_at", one.forecast_at) if isinstance(one, Forecast) else ("measured_at", one.measured_at)
+        times = {"as_of": iso_instant(one.as_of), told[0]: iso_instant(told[1])}
+        return head | times | {"origin": self.origin(one)}
 
     def current(self) -> list[Record]:
         """The records of all current builds.
@@ -67,9 +87,9 @@ class Archive:
         """
         if not self.records:
             tip = "measure something: harness measure torch"
-            if self._forecasts.folder.exists():
+            if any(folder.exists() for folder in self._forecasts.folders):
                 tip += "; to take forecasts, add --forecast to diff or fits"
-            raise InputError(f"there is no record in {self._store.folder}", tip=tip)
+            raise InputError(f"there is no record in {' or '.join(map(str, self._store.folders))}", tip=tip)
         return select.current(self.records)
 
     def current_closures(self) -> list[Forecast]:
@@ -81,7 +101,8 @@ class Archive:
         found = select.current_closures(self.forecasts)
         if not found:
             tip = "make one: harness forecast torch"
-            raise InputError(f"there is no forecast with dependencies in {self._forecasts.folder}", tip=tip)
+            folders = " or ".join(map(str, self._forecasts.folders))
+            raise InputError(f"there is no forecast with dependencies in {folders}", tip=tip)
         return found
 
     def _torn(self, kind: str, path: Path, why: str) -> None:
@@ -102,16 +123,16 @@ def diff(
     archive = Archive(results, quiet=quiet)
     found = compare.diff(archive.weighed(before, forecast=forecast), archive.weighed(after, forecast=forecast))
     if as_json:
-        _print_json(_difference(found))
+        _print_json(_difference(found, archive))
     else:
-        diff_page.difference(found, Page())
+        diff_page.difference(found, ORIGINS[archive.origin(found.before)], ORIGINS[archive.origin(found.after)], Page())
     return 0
 
 
-def _difference(found: compare.Difference) -> dict[str, Any]:
+def _difference(found: compare.Difference, archive: Archive) -> dict[str, Any]:
     return {
-        "before": _head(found.before),
-        "after": _head(found.after),
+        "before": archive.head(found.before),
+        "after": archive.head(found.after),
         "figures": [asdict(one) | {"difference": one.difference} for one in found.deltas],
         "distributions": [_part(one, found.attributed) for one in found.parts],
         "circumstances": [asdict(one) for one in found.circumstances],
@@ -151,15 +172,16 @@ def fits(
             fits_page.limits(known, Page())
         return 0
     asked = budgets.parse_limit(limit, known, of)
-    found = budgets.judge(_asked(Archive(results, quiet=quiet), frameworks, forecast=forecast), asked)
+    archive = Archive(results, quiet=quiet)
+    found = budgets.judge(_asked(archive, frameworks, forecast=forecast), asked)
     if as_json:
         verdicts = [
-            _head(one.weighed) | {name: value for name, value in vars(one).items() if name != "weighed"}
+            archive.head(one.weighed) | {name: value for name, value in vars(one).items() if name != "weighed"}
             for one in found
         ]
         _print_json({"limit": asked.model_dump(mode="json"), "verdicts": verdicts})
     else:
-        fits_page.verdicts(found, asked, Page())
+        fits_page.verdicts(found, [ORIGINS[archive.origin(one.weighed)] for one in found], asked, Page())
     if not frameworks or all(one.fits for one in found):
         return 0
     return 3 if any(one.fits is False for one in found) else 1
@@ -177,11 +199,12 @@ def show(record: str | None, results: str, as_json: bool, quiet: bool) -> int:
     """One record as a page."""
     if not record:
         raise InputError("no record given", tip="name one by its path, its id, or what it measured: harness show torch")
-    found = Archive(results, quiet=quiet).record(record)
+    archive = Archive(results, quiet=quiet)
+    found = archive.record(record)
     if as_json:
         _print_json(found.model_dump(mode="json"))
     else:
-        show_page.page(found, Page())
+        show_page.page(found, archive.file(found), ORIGINS[archive.origin(found)], Page())
     return 0
 
 
@@ -192,29 +215,22 @@ def compare_records(frameworks: Sequence[str], style: str, results: str, as_json
     named = {one.record_id: one for one in map(archive.record, frameworks)}
     found = list(named.values()) if frameworks else archive.current()
     runnable = [proven(proof(one, archive.inferences)) for one in found] if style != "csv" else []
+    whose = [ORIGINS[archive.origin(one)] for one in found]
     if style == "json":
         best = {figure: [found[i].record_id for i in compare.best(found, figure)] for figure in compare.SIDE_BY_SIDE}
         listed = [
-            _head(one) | {"figures": one.figures.model_dump(mode="json"), "absent": dict(one.absent), "runnable": where}
+            archive.head(one)
+            | {"figures": one.figures.model_dump(mode="json"), "absent": dict(one.absent), "runnable": where}
             for one, where in zip(found, runnable, strict=True)
         ]
         _print_json({"records": listed, "best": best})
     elif style == "csv":
         click.echo(tables.to_csv(found), nl=False)
     elif style == "markdown":
-        click.echo(comparison.markdown(found, runnable))
+        click.echo(comparison.markdown(found, whose, runnable))
     else:
-        comparison.comparison(found, runnable, Page())
+        comparison.comparison(found, whose, runnable, Page())
     return 0
-
-
-def _head(one: Weighed) -> dict[str, Any]:
-    """Which record or forecast it is, and how it ended."""
-    common = ("stage", "record_id", "framework", "version", "variant", "python", "platform")
-    own = ("scope",) if isinstance(one, Forecast) else ("engine",)
-    head = {name: getattr(one, name) for name in (*common, *own, "status", "phase", "reason")}
-    told = ("forecast_at", one.forecast_at) if isinstance(one, Forecast) else ("measured_at", one.measured_at)
-    return head | {"as_of": iso_instant(one.as_of), told[0]: iso_instant(told[1])}
 
 
 def _print_json(document: Any) -> None:

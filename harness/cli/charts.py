@@ -9,17 +9,19 @@ import click
 
 from harness.archive.store import Forecasts, Inferences, Store
 from harness.cli import progress as looks
+from harness.cli.render import counted
 from harness.errors import EnvironmentLacksError, InputError
 
 
 def charts(results: str, out: str | None, as_json: bool, quiet: bool) -> int:
-    """Draw every chart.
+    """Draw every chart of the user's own documents and the published ones.
 
     Raises:
         EnvironmentLacksError: what draws them is not installed.
         InputError: there is nothing to draw, or no room to write.
     """
-    store, shelf, timings = Store(Path(results)), Forecasts(Path(results)), Inferences(Path(results))
+    place = Path(results)
+    store, shelf, timings = Store(place, both=True), Forecasts(place, both=True), Inferences(place, both=True)
     folder = Path(out) if out is not None else store.results / "charts"
     with looks.choose(quiet=quiet) as shows:
         records = list(store.all(lambda path, why: shows.note(f"left out, not a valid record: {path.name}: {why}")))
@@ -29,7 +31,7 @@ def charts(results: str, out: str | None, as_json: bool, quiet: bool) -> int:
         )
         if not records and not forecasts and not inferences:
             raise InputError(
-                f"there is no record in {store.folder}, and no forecast beside it",
+                f"there is no record in {' or '.join(map(str, store.folders))}, and no forecast beside it",
                 tip="measure something: harness measure torch, or forecast it: harness forecast torch --releases",
             )
         try:
@@ -39,14 +41,20 @@ def charts(results: str, out: str | None, as_json: bool, quiet: bool) -> int:
             raise EnvironmentLacksError(
                 f"drawing charts needs {error.name}", tip="call `make charts`, or install footprint-harness[report]"
             ) from None
+        own = {
+            "records": len(store.own(records)),
+            "forecasts": len(shelf.own(forecasts)),
+            "inferences": len(timings.own(inferences)),
+        }
         drawn = write_all(records, folder, forecasts=forecasts, inferences=inferences, progress=shows)
     if as_json:
         listed = [{"name": one.name, "title": one.title, "alt": one.alt, "framework": one.framework} for one in drawn]
-        click.echo(json.dumps({"folder": str(folder), "charts": listed}, indent=1))
+        click.echo(json.dumps({"folder": str(folder), "own": own, "charts": listed}, indent=1))
     else:
         for one in drawn:
             click.echo(f"{folder / one.name}-{{{','.join(theme.name for theme in THEMES)}}}.{{{','.join(FORMATS)}}}")
-        told = f", {len(forecasts)} forecasts" if forecasts else ""
-        told += f", {len(inferences)} inference records" if inferences else ""
-        click.echo(f"{folder}: {len(drawn)} charts of {len(records)} records{told}")
+        told = [counted(len(records), "records", own["records"])]
+        told += [counted(len(forecasts), "forecasts", own["forecasts"])] if forecasts else []
+        told += [counted(len(inferences), "inference records", own["inferences"])] if inferences else []
+        click.echo(f"{folder}: {len(drawn)} charts of {', '.join(told)}")
     return 0

@@ -15,7 +15,7 @@ import click
 from harness import host, job, record
 from harness.archive import compare
 from harness.archive import tables as csv_tables
-from harness.archive.store import KINDS, Kind, Store
+from harness.archive.store import KINDS, LOCKS, ORIGINS, Kind, Store, places
 from harness.catalog import DEFAULT, Catalog, load
 from harness.cli import progress as looks
 from harness.cli import render
@@ -124,7 +124,7 @@ def measure(
                     import_package=import_package or catalog.import_package(settled.name),
                 )
                 runner.facts(target)  # an engine that cannot measure the target at all is told before a record is made
-                workshop = footprint.Workshop(runner, index, cache, work, LockStore(store.results / "locks"), shows)
+                workshop = footprint.Workshop(runner, index, cache, work, LockStore(store.results / LOCKS), shows)
                 outcome = footprint.measure(one, workshop, settings)
                 path = store.add(outcome)
                 csv_tables.rebuild(store, house.warn_torn)
@@ -165,13 +165,13 @@ def replay(
     quiet: bool,
 ) -> int:
     """Measure again from the record's lock; 0 where the sizes are equal, 3 where not."""
-    store = Store(Path(results))
+    store = Store(Path(results), both=True)
     before = store.read(record)
     if before.lock_sha256 is None:
         raise InputError(f"{before.record_id} has no lock: it ended in {before.phase}", tip="measure it instead")
     if before.methods != METHODS:
         raise InputError(f"{before.record_id} was measured by other methods: {before.methods}", tip=f"now: {METHODS}")
-    locks = LockStore(store.results / "locks")
+    locks = LockStore(*(place / LOCKS for place in store.places))
     lock = locks.by_sha256(before.lock_sha256)
     if engine is not None:
         job.parse_choice(engine, name="engine", among=ENGINES)
@@ -210,10 +210,19 @@ def replay(
             for line in found.lines
         ]
         click.echo(
-            json.dumps({"faithful": found.faithful, "same_outcome": found.same_outcome, "figures": lines}, indent=1)
+            json.dumps(
+                {
+                    "record_id": before.record_id,
+                    "origin": store.origin(before),
+                    "faithful": found.faithful,
+                    "same_outcome": found.same_outcome,
+                    "figures": lines,
+                },
+                indent=1,
+            )
         )
     else:
-        render.replayed(before, found, render.Page())
+        render.replayed(before, found, ORIGINS[store.origin(before)], render.Page())
         if not found.same_outcome:
             click.echo(f"replay: {after.status} {after.phase or ''} {after.reason or ''}")
     return 0 if found.faithful else 3
@@ -272,16 +281,18 @@ def catalog(catalog_file: Path | None, as_json: bool, quiet: bool) -> int:  # no
 
 
 def tables(results: str, as_json: bool, quiet: bool) -> int:
-    """Rebuild the tables."""
-    store = Store(Path(results))
-    store.prepare()
+    """Rebuild the tables: the user's own, and the published ones."""
+    folder = Path(results)
+    paths: list[Path] = []
     with looks.choose(quiet=quiet) as shows:
 
         def torn(kind: Kind) -> Callable[[Path, str], None]:
             return lambda path, why: shows.note(f"left out, not a valid {kind}: {path.name}: {why}")
 
-        shows.phase("tables", str(store.results))
-        paths = csv_tables.rebuild_all(store.results, {kind: torn(kind) for kind in KINDS})
+        for place in [one for one in places(folder) if csv_tables.has_any(one)] or [folder]:
+            Store(place).prepare()
+            shows.phase("tables", str(place))
+            paths += csv_tables.rebuild_all(place, {kind: torn(kind) for kind in KINDS})
     rows = {path: sum(1 for _ in path.open()) - 1 for path in paths}
     if as_json:
         told = [{"path": str(path), "rows": count} for path, count in rows.items()]

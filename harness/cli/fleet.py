@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import job
-from harness.archive.store import Store
+from harness.archive.store import LOCKS, Store
 from harness.catalog import DEFAULT, load
 from harness.cli.commands import parse_limits
 from harness.engines.choice import ENGINES, open_engine
@@ -123,7 +123,7 @@ def crew(options: Options, results: Path) -> Crew:
             settings,
             options.engine,
             options.index_url,
-            locks=results / "locks" if options.executor != "dask" else None,
+            locks=results / LOCKS if options.executor != "dask" else None,
             own_memory=options.memory is None,
         ),
         budget,

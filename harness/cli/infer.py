@@ -15,7 +15,7 @@ import click
 from harness import host, job
 from harness import runtimes as catalog
 from harness.archive import tables
-from harness.archive.store import Inferences
+from harness.archive.store import LOCKS, Inferences
 from harness.cli import progress as looks
 from harness.cli.commands import parse_limits
 from harness.cli.pages import inferences as pages
@@ -116,7 +116,7 @@ def open_bench(
             index=index,
             cache=cache,
             work=work,
-            locks=LockStore(results / "locks"),
+            locks=LockStore(results / LOCKS),
             progress=shows,
             carried=carried,
             offline=offline,

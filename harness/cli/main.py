@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -58,10 +59,22 @@ MAKE_VARIABLES = {
     "MAX_DOWNLOAD": "max_download",
     "PROGRESS": "progress",
     "ANYWAY": "anyway",
+    "PUBLISH": "publish",
 }
 LISTS = ("models", "runtime")
 """Those of them that are words separated by blanks or commas."""
-FLAGS = ("releases", "matrix", "with_deps", "pre", "every", "allow_download", "forecast", "spinning", "anyway")
+FLAGS = (
+    "releases",
+    "matrix",
+    "with_deps",
+    "pre",
+    "every",
+    "allow_download",
+    "forecast",
+    "spinning",
+    "anyway",
+    "publish",
+)
 """Those of them that are on or off."""
 
 
@@ -97,6 +110,25 @@ def results_option(command: Any) -> Any:
         envvar="HARNESS_RESULTS",
         help="Where records, locks and tables are kept.",
     )(command)
+
+
+def publish_option(*, default: bool = False) -> Callable[[Any], Any]:
+    """Whose results a command works on; `_placed` does what it says."""
+    return click.option(
+        "--publish/--no-publish",
+        default=default,
+        show_default=True,
+        help="Work in published/ among the results alone, which is what the project publishes.",
+    )
+
+
+def _placed(options: dict[str, Any]) -> dict[str, Any]:
+    """With --publish a command works in the published place, and nowhere else."""
+    from harness.archive.store import PUBLISHED
+
+    if options.pop("publish"):
+        options["results"] = str(Path(options["results"]) / PUBLISHED)
+    return options
 
 
 def reach_options(command: Any) -> Any:
@@ -219,6 +251,7 @@ def cli() -> None:
 @click.option("--from-make", is_flag=True, hidden=True)
 @reach_options
 @results_option
+@publish_option()
 @output_options
 def measure(from_make: bool, **options: Any) -> None:
     """Measure frameworks: name==version, or a bare name for the newest release.
@@ -231,7 +264,7 @@ def measure(from_make: bool, **options: Any) -> None:
 
     if from_make:
         options |= {name: value for name, value in _from_make().items() if name in options}
-    sys.exit(run(**options))
+    sys.exit(run(**_placed(options)))
 
 
 @cli.command()
@@ -276,6 +309,7 @@ def replay(from_make: bool, **options: Any) -> None:
 @click.option("--from-make", is_flag=True, hidden=True)
 @reach_options
 @results_option
+@publish_option()
 @output_options
 def forecast(from_make: bool, **options: Any) -> None:
     """Tell what a version weighs, from the index alone: nothing is downloaded or installed.
@@ -289,7 +323,7 @@ def forecast(from_make: bool, **options: Any) -> None:
 
     if from_make:
         options |= {name: value for name, value in _from_make().items() if name in options}
-    sys.exit(run(**options))
+    sys.exit(run(**_placed(options)))
 
 
 @cli.command("verify-forecast")
@@ -363,6 +397,7 @@ def export(from_make: bool, **options: Any) -> None:
 @click.option("--from-make", is_flag=True, hidden=True)
 @reach_options
 @results_option
+@publish_option()
 @output_options
 def infer(from_make: bool, **options: Any) -> None:
     """Time exported models on runtimes: where they really ran, how fast, and whether they are right.
@@ -375,7 +410,7 @@ def infer(from_make: bool, **options: Any) -> None:
     if from_make:
         options |= {name: value for name, value in _from_make().items() if name in options}
     options.pop("catalog_file")
-    sys.exit(run(**options))
+    sys.exit(run(**_placed(options)))
 
 
 @cli.command()
@@ -390,6 +425,7 @@ def infer(from_make: bool, **options: Any) -> None:
 @click.option("--from-make", is_flag=True, hidden=True)
 @reach_options
 @results_option
+@publish_option()
 @output_options
 def providers(from_make: bool, **options: Any) -> None:
     """Tell which execution providers runtimes offer, which can be created here, and which really run a node.
@@ -402,7 +438,7 @@ def providers(from_make: bool, **options: Any) -> None:
     if from_make:
         options |= {name: value for name, value in _from_make().items() if name in options}
     options.pop("catalog_file")
-    sys.exit(run(**options))
+    sys.exit(run(**_placed(options)))
 
 
 @cli.command()
@@ -426,6 +462,7 @@ def providers(from_make: bool, **options: Any) -> None:
 @anyway_option
 @fleet_options
 @results_option
+@publish_option()
 @output_options
 def sweep(from_make: bool, **options: Any) -> None:
     """Measure every combination of frameworks, Pythons, dates, builds and installers.
@@ -444,7 +481,7 @@ def sweep(from_make: bool, **options: Any) -> None:
         _words(options, "variant", "python", "as_of", "installer", "threads", "track")
         if isinstance(options["matrix_file"], str):
             options["matrix_file"] = Path(options["matrix_file"])
-    sys.exit(run(**_fleet(options)))
+    sys.exit(run(**_placed(_fleet(options))))
 
 
 @cli.command()
@@ -459,20 +496,21 @@ def sweep(from_make: bool, **options: Any) -> None:
 @click.option("--no-charts", "draw", is_flag=True, flag_value=False, default=True, help="Draw no charts.")
 @fleet_options
 @results_option
+@publish_option(default=True)
 @output_options
 def nightly(from_make: bool, **options: Any) -> None:
     """Measure what is new: releases since the last night, and the newest ones with the dependencies of today.
 
     The night is planned once, before anything is measured; started again it does what is left. Prints a summary in
-    Markdown, and keeps it in results/nights/. Exits with 3 where something grew or slowed down, or was left out for a
-    budget, and with 1 where a row is missing or failed.
+    Markdown, and keeps it in results/published/nights/. Exits with 3 where something grew or slowed down, or was left
+    out for a budget, and with 1 where a row is missing or failed.
     """
     from harness.cli.nightly import nightly as run
 
     if from_make:
         options |= {name: value for name, value in _from_make().items() if name in options}
         _words(options, "python")
-    sys.exit(run(**_fleet(options)))
+    sys.exit(run(**_placed(_fleet(options))))
 
 
 @cli.command()
@@ -528,35 +566,46 @@ def doctor(**options: Any) -> None:
 
 
 @cli.command()
+@click.option("--from-make", is_flag=True, hidden=True)
 @results_option
 @output_options
-def tables(**options: Any) -> None:
+def tables(from_make: bool, **options: Any) -> None:
     """Rebuild the CSV tables from the records, offline."""
     from harness.cli.commands import tables as run
 
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
     sys.exit(run(**options))
 
 
 @cli.command()
 @click.option("--out", metavar="DIR", help="Where the pictures go. Default: charts/ among the results.")
+@click.option("--from-make", is_flag=True, hidden=True)
 @results_option
+@publish_option()
 @output_options
-def charts(**options: Any) -> None:
+def charts(from_make: bool, **options: Any) -> None:
     """Draw the charts from the records, offline: SVG and PNG, light and dark."""
     from harness.cli.charts import charts as run
 
-    sys.exit(run(**options))
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    sys.exit(run(**_placed(options)))
 
 
 @cli.command()
 @click.option("--docs", default="docs", show_default=True, metavar="DIR", help="The folder of the site's sources.")
+@click.option("--from-make", is_flag=True, hidden=True)
 @results_option
+@publish_option()
 @output_options
-def site(**options: Any) -> None:
+def site(from_make: bool, **options: Any) -> None:
     """Write the site's pages, charts and JSON from the records, offline; `make docs` builds them."""
     from harness.cli.site import site as run
 
-    sys.exit(run(**options))
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+    sys.exit(run(**_placed(options)))
 
 
 @cli.command()
@@ -572,6 +621,25 @@ def publish(from_make: bool, **options: Any) -> None:
         options |= {name: value for name, value in _from_make().items() if name in options}
     if not options["to"].strip():
         raise InputError("the folder to publish to is empty", tip="name one, or leave TO out for build/public")
+    sys.exit(run(**options))
+
+
+@cli.command("publish-results")
+@click.argument("record", nargs=-1, metavar="[RECORD...]")
+@click.option("--from-make", is_flag=True, hidden=True)
+@results_option
+@output_options
+def publish_results(from_make: bool, **options: Any) -> None:
+    """Copy your own results to those that the project publishes, with their locks.
+
+    A RECORD is a path, an id or a request, of whatever kind. Default: all that are yours. What is published already
+    stays as it is.
+    """
+    from harness.cli.publish_results import publish_results as run
+
+    if from_make:
+        options |= {name: value for name, value in _from_make().items() if name in options}
+        _words(options, "record")
     sys.exit(run(**options))
 
 

@@ -13,7 +13,7 @@ import click
 from harness import job
 from harness.archive import tables
 from harness.archive.nights import Outcome
-from harness.archive.store import KINDS, Forecasts, Inferences, Nights, Store
+from harness.archive.store import KINDS, Forecasts, Inferences, Nights, Store, origin_of
 from harness.cli import boards
 from harness.cli import progress as looks
 from harness.cli.fleet import Options, crew, parse_pythons, planner
@@ -85,9 +85,9 @@ def nightly(
             tables.rebuild_all(folder, dict.fromkeys(KINDS, torn))
             if left and draw:
                 _draw(folder, shows)
-        text = page.summary(outcome, nights.kept(store), datetime.now(UTC))
-        place = night.record_id.split("-", 2)[2]  # engine and installer, and what else sets it apart
-        path = Nights(folder).folder / str(instant.year) / f"{instant.date()}-{place}.md"
+        published = origin_of(folder) == "published"
+        text = page.summary(outcome, nights.kept(store), datetime.now(UTC), published=published)
+        path = Nights(folder).summary(night)
         path.write_text(text, encoding="utf-8")
     click.echo(json.dumps(_told(outcome, path), indent=1) if as_json else text, nl=as_json)
     return outcome.exit_status

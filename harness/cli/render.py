@@ -127,9 +127,15 @@ def _heaviest(record: Record, console: Console) -> None:
     print_table(table, console)
 
 
-def replayed(before: Record, found: Replay, console: Console) -> None:
+def counted(number: int, what: str, own: int) -> str:
+    """`16 records, 2 of them yours`."""
+    whose = "all of them yours" if own == number else f"{own} of them yours"
+    return f"{number} {what}" + (f", {whose}" if own else "")
+
+
+def replayed(before: Record, found: Replay, whose: str, console: Console) -> None:
     """Two columns: the record and its replay."""
-    console.print(f"\n[bold]replay of {title(before)}[/bold]", highlight=False)
+    console.print(f"\n[bold]replay of {title(before)}[/bold] ({whose})", highlight=False)
     table = Table(box=MARKDOWN)
     for name, justify in (("figure", "left"), ("record", "right"), ("replay", "right"), ("", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import click
 
 from harness.archive.store import Forecasts, Inferences, ProviderReports, Store
 from harness.cli import progress as looks
+from harness.cli.render import counted
 from harness.errors import EnvironmentLacksError
 from harness.forecast import Forecast
 from harness.inference import Inference
@@ -31,7 +32,9 @@ def site(results: str, docs: str, as_json: bool, quiet: bool) -> int:
             f"drawing charts needs {error.name}", tip="call `make docs`, or install footprint-harness[report]"
         ) from None
 
-    store, shelf = Store(Path(results)), Forecasts(Path(results))
+    place = Path(results)
+    store, shelf = Store(place, both=True), Forecasts(place, both=True)
+    timings, asked = Inferences(place, both=True), ProviderReports(place, both=True)
     with looks.choose(quiet=quiet) as shows:
 
         def torn(path: Path, why: str) -> None:
@@ -49,13 +52,16 @@ def site(results: str, docs: str, as_json: bool, quiet: bool) -> int:
             )
 
         shows.phase("records", str(store.folder))
+        records, forecasts, inferences = list(store.all(torn)), list(shelf.all(torn)), list(timings.all(torn))
+        own = store.own(records) | shelf.own(forecasts) | timings.own(inferences)
         written = pages.write(
-            store.all(torn),
-            forecasts=shelf.all(torn),
-            inferences=Inferences(store.results).all(torn),
-            reports=ProviderReports(store.results).all(torn),
+            records,
+            forecasts=forecasts,
+            inferences=inferences,
+            reports=asked.all(torn),
             docs=Path(docs),
-            results=store.results,
+            results=place,
+            own=own,
             draw=draw,
         )
         for name in written.left_out:
@@ -67,15 +73,16 @@ def site(results: str, docs: str, as_json: bool, quiet: bool) -> int:
             "forecasts": written.forecasts,
             "inferences": written.inferences,
             "charts": written.charts,
+            "own": written.own,
         }
         click.echo(json.dumps(told))
     else:
-        forecasts = f"{written.forecasts} forecasts, " if written.forecasts else ""
-        inferences = f"{written.inferences} inference records, " if written.inferences else ""
-        click.echo(
-            f"{docs}: {written.records} records, {forecasts}{inferences}{len(written.frameworks)} frameworks, "
-            f"{written.charts} charts"
+        counts = [counted(written.records, "records", written.own["records"])]
+        counts += [counted(written.forecasts, "forecasts", written.own["forecasts"])] if written.forecasts else []
+        counts += (
+            [counted(written.inferences, "inference records", written.own["inferences"])] if written.inferences else []
         )
+        click.echo(f"{docs}: {', '.join(counts)}, {len(written.frameworks)} frameworks, {written.charts} charts")
     return 0
 
 

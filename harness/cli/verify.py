@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from harness import job
-from harness.archive.store import Store
+from harness.archive.store import LOCKS, ORIGINS, Origin, Store
 from harness.catalog import DEFAULT, load
 from harness.cli import progress as looks
 from harness.cli.forecast import open_workshop
@@ -32,7 +32,7 @@ def verify_forecast(
     """Hold a forecast against a record; 0 where every byte is accounted for, 3 where not."""
     if not record:
         raise InputError("no record given", tip="name one by its path or id, see results/records/")
-    store = Store(Path(results))
+    store = Store(Path(results), both=True)
     measured = store.read(record)
     if measured.lock_sha256 is None or measured.ledger is None:
         raise InputError(f"{measured.record_id} has no ledger: it ended in {measured.phase}", tip="measure it again")
@@ -42,7 +42,7 @@ def verify_forecast(
             f"{measured.environment.harness_version} did not yet",
             tip="measure it again",
         )
-    lock = LockStore(store.results / "locks").by_sha256(measured.lock_sha256)
+    lock = LockStore(*(place / LOCKS for place in store.places)).by_sha256(measured.lock_sha256)
     build = load(catalog_file or DEFAULT).variant(measured.framework, measured.variant)
     index = index_for(build.index, index_url)
     started = time.monotonic()
@@ -79,17 +79,18 @@ def verify_forecast(
             len(lock.wheels) - len(workshop.peek.fetched),
         )
     if as_json:
-        click.echo(json.dumps(_told(found, moved), indent=1))
+        click.echo(json.dumps(_told(found, store.origin(measured), moved), indent=1))
     else:
         console = Page()
-        verified.verified(found, console)
+        verified.verified(found, ORIGINS[store.origin(measured)], console)
         cost(moved, console)
     return 0 if found.holds else 3
 
 
-def _told(found: verify.Verified, moved: Moved) -> dict[str, Any]:
+def _told(found: verify.Verified, origin: Origin | None, moved: Moved) -> dict[str, Any]:
     return {
         "record_id": found.record.record_id,
+        "origin": origin,
         "holds": found.holds,
         "forecast_bytes": found.forecast_bytes,
         "installed_bytes": found.record.figures.installed_bytes,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.archive import tables
-from harness.archive.store import Inferences, Store, silently
+from harness.archive.store import LOCKS, Inferences, Store, silently
 from harness.fleet.events import Event
 from harness.fleet.plan import Estimate, Part, Plan
 from harness.fleet.task import Done, Executor, Task, Work
@@ -62,7 +62,7 @@ def run(
     """
     ran = Ran()
     began = time.monotonic()
-    shelves, locks = _Shelves(store, torn), LockStore(store.results / "locks")
+    shelves, locks = _Shelves(store, torn), LockStore(store.results / LOCKS)
     ordered = sorted(plan.to_do, key=lambda one: -one.estimate.bytes) if heavy_first else plan.to_do
     admission = Admission({one.slug: one.estimate for one in ordered}, budget, ran, began)
     tasks = [one.task for one in ordered]

@@ -206,11 +206,17 @@ def _read(path: Path) -> Lock:
 class LockStore:
     """`results/locks/<lock key of what was asked>-<start of sha256>/`: content-addressed, so none is overwritten."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *others: Path) -> None:
+        """
+        Args:
+            folder: where locks are written, and found again for what is asked once more.
+            others: where those that a record names are looked for too.
+        """
         self.folder = folder
+        self.folders = (folder, *others)
 
     def find(self, asked: Asked) -> Lock | None:
-        """The newest lock of this, if there is one."""
+        """The newest lock of this that was written here, if there is one."""
         found = list(self.folder.glob(f"{asked.lock_key}-*/pylock.toml"))
         if not found:
             return None
@@ -223,18 +229,21 @@ class LockStore:
         Raises:
             InputError: it is not there, or altered.
         """
-        for path in self.folder.glob(f"*-{sha256[:12]}/pylock.toml"):
+        altered = ""
+        for path in (path for folder in self.folders for path in folder.glob(f"*-{sha256[:12]}/pylock.toml")):
             lock = _read(path)
             if lock.sha256 == sha256:
                 return lock
-            raise InputError(f"{path} was altered: its sha256 is {lock.sha256}, not {sha256}")
-        raise InputError(f"no lock with sha256 {sha256[:12]}... in {self.folder}")
+            altered = altered or f"{path} was altered: its sha256 is {lock.sha256}, not {sha256}"
+        raise InputError(altered or f"no lock with sha256 {sha256[:12]}... in {' or '.join(map(str, self.folders))}")
 
     def add(self, asked: Asked, lock: Lock) -> Path:
-        """Write both forms; returns their folder."""
-        place = self.folder / f"{asked.lock_key}-{lock.sha256[:12]}"
-        if (place / "pylock.toml").is_file():  # written last, so both are there
-            return place
+        """Write both forms, unless they are here or in one of the other places; returns their folder."""
+        name = f"{asked.lock_key}-{lock.sha256[:12]}"
+        for folder in self.folders:
+            if (folder / name / "pylock.toml").is_file():  # written last, so both are there
+                return folder / name
+        place = self.folder / name
         place.mkdir(parents=True, exist_ok=True)
         for name, text in (("requirements.txt", lock.requirements), ("pylock.toml", lock.to_pylock(asked))):
             with tempfile.NamedTemporaryFile("w", dir=place, prefix=f".{name}.", delete=False) as beside:

@@ -47,8 +47,12 @@ def headline(found: Outcome) -> str:
     return told + (f"; {count} regression{'s' * (count != 1)}" if count else "; no regression")
 
 
-def summary(found: Outcome, records: Sequence[Record], now: datetime) -> str:
-    """The whole page; links lead from `results/nights/` to the records."""
+def summary(found: Outcome, records: Sequence[Record], now: datetime, *, published: bool = True) -> str:
+    """The whole page; links lead from its folder, `nights/` among the results, to the records.
+
+    Args:
+        published: whether the night is; one that is not is taken up again with another command.
+    """
     night = found.night
     lines = [f"# Night of {night.as_of.date()}", "", f"**{headline(found)}.**", ""]
     since = "the first night" if night.since is None else f"releases since {iso_instant(night.since)}"
@@ -80,7 +84,7 @@ def summary(found: Outcome, records: Sequence[Record], now: datetime) -> str:
     lines += _section(
         "Earlier nights that lack rows",
         (
-            f"- {one.as_of.date()}: {count} of {len(one.jobs)}; finish it with `{_command(one)}`"
+            f"- {one.as_of.date()}: {count} of {len(one.jobs)}; finish it with `{_command(one, published=published)}`"
             for one, count in found.unfinished
         ),
     )
@@ -92,9 +96,9 @@ def summary(found: Outcome, records: Sequence[Record], now: datetime) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _command(night: Night) -> str:
+def _command(night: Night, *, published: bool) -> str:
     """What takes a night up again."""
-    told = ["harness", "nightly", "--as-of", iso_instant(night.as_of)]
+    told = ["harness", "nightly", *([] if published else ["--no-publish"]), "--as-of", iso_instant(night.as_of)]
     told += ["--engine", night.engine, "--installer", night.installer]
     told += [word for name in night.frameworks for word in ("--framework", name)]
     return " ".join(told + [word for version in night.pythons for word in ("--python", version)])

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from harness.archive import datapackage, incremental
+from harness.archive.store import LOCKS, places
+from harness.archive.tables import FOOTPRINT, FORECAST, INFERENCE, PROVIDERS, TABLES
 from harness.errors import InputError
 from harness.forecast import Forecast
 from harness.inference import Inference, parse_inference
@@ -23,6 +28,7 @@ from harness.report.pages.pieces import Chart, place
 
 _SAFE = re.compile(r"(?!index$)[A-Za-z0-9][A-Za-z0-9._+-]*")
 """What a file may be called; `index` is the list of all frameworks."""
+DESCRIPTION = "datapackage.json"
 Place = Callable[[Record | Inference], str]
 Draw = Callable[[Sequence[Record], Sequence[Forecast], Sequence[Inference], Path, Place], Sequence[Chart]]
 """Draws charts into a folder; the mark of a record links to where the last argument says that it is."""
@@ -37,6 +43,8 @@ class Written:
     forecasts: int
     inferences: int
     charts: int
+    own: Mapping[str, int]
+    """Of records, forecasts and inferences, how many are the user's own."""
     left_out: tuple[str, ...] = field(default=())
     """Ids of whatever cannot be published, because a name of theirs is none that a file may have."""
 
@@ -50,12 +58,14 @@ def write(
     forecasts: Iterable[Forecast] = (),
     inferences: Iterable[Inference] = (),
     reports: Iterable[ProviderReport] = (),
+    own: Container[str] = (),
 ) -> Written:
     """Write everything that the site's pages take from what is kept.
 
     Args:
         docs: the folder of the site's sources; `_generated/`, `frameworks/` and `inference/` in it are replaced.
-        results: where the locks, the tables and `datapackage.json` are.
+        results: where the locks, the tables and `datapackage.json` are, or in its published place.
+        own: ids of what is the user's own, and not published.
 
     Raises:
         InputError: `docs` is no such folder or cannot be written to, or there is nothing to show.
@@ -76,28 +86,41 @@ def write(
         shutil.rmtree(folder, ignore_errors=True)
     public = generated / "public"
     charts = draw(known, foreseen, timed, public / "charts", place)
-    tables = publish_tables(results, public / "tables")
+    kept: dict[str, Iterable[Any]] = {
+        FOOTPRINT.name: everything,
+        FORECAST.name: expected,
+        INFERENCE.name: tried,
+        PROVIDERS.name: asked,
+    }
+    tables = publish_tables(places(results), kept, public / "tables")
     measured: list[Record | Inference] = [*known, *timed]
-    locks = publish_locks(measured, results / "locks", public / "locks")
+    locks = publish_locks(measured, [one / LOCKS for one in places(results)], public / "locks")
     for record in measured:
-        _write(public / place(record), _original(record, results))
+        _write(public / place(record), _original(record, places(results)))
     for path, document in api.documents(known, timed, place).items():
         _write(public / path, document)
     _write(generated / "answer.md", start_page.answer(known))
     _write(generated / "decision.html", start_page.decision(known, charts, public / "charts"))
-    _write(generated / "table.html", start_page.overview(known, timed))
+    _write(generated / "table.html", start_page.overview(known, timed, own))
     _write(generated / "charts.md", start_page.charts(charts))
-    for name, piece in reference.pieces(results / "datapackage.json").items():
+    described = public / "tables" / DESCRIPTION if "datapackage" in tables else results / DESCRIPTION
+    for name, piece in reference.pieces(described).items():
         _write(generated / name, piece)
     names = sorted({one.framework for one in known} | {one.framework for one in foreseen})
     for name in names:
-        _write(pages / f"{name}.md", framework_page.page(name, known, foreseen, charts, locks, tables, timed))
+        _write(pages / f"{name}.md", framework_page.page(name, known, foreseen, charts, locks, tables, timed, own))
     _write(pages / "index.md", framework_page.index(api.headline(known), foreseen))
     if timed or asked:
-        _write(docs / "inference" / "index.md", inference_page.page(timed, asked, charts, locks, tables))
+        _write(docs / "inference" / "index.md", inference_page.page(timed, asked, charts, locks, tables, own))
     told: list[Record | Forecast | Inference] = [*everything, *expected, *tried]
     left = [one.record_id for one in told if not _publishable(one)]
-    return Written(tuple(names), len(known), len(foreseen), len(timed), len(charts), tuple(left))
+    shown: dict[str, Sequence[Record | Forecast | Inference]] = {
+        "records": known,
+        "forecasts": foreseen,
+        "inferences": timed,
+    }
+    mine = {name: sum(one.record_id in own for one in those) for name, those in shown.items()}
+    return Written(tuple(names), len(known), len(foreseen), len(timed), len(charts), mine, tuple(left))
 
 
 def _publishable(one: Record | Forecast | Inference) -> bool:
@@ -107,14 +130,17 @@ def _publishable(one: Record | Forecast | Inference) -> bool:
     return all(map(_SAFE.fullmatch, files))
 
 
-def _original(record: Record | Inference, results: Path) -> str:
+def _original(record: Record | Inference, kept: Iterable[Path]) -> str:
     """A record's own file, byte for byte: an earlier harness may have written it otherwise."""
-    try:
-        text = (results / place(record)).read_text(encoding="utf-8")
-        parsed = parse_inference(text) if isinstance(record, Inference) else parse_record(text)
-        return text if parsed == record else record.to_json()
-    except (OSError, UnicodeDecodeError, InputError):
-        return record.to_json()
+    for folder in kept:
+        try:
+            text = (folder / place(record)).read_text(encoding="utf-8")
+            parsed = parse_inference(text) if isinstance(record, Inference) else parse_record(text)
+        except (OSError, UnicodeDecodeError, InputError):
+            continue
+        if parsed == record:
+            return text
+    return record.to_json()
 
 
 def _write(path: Path, content: str) -> None:
@@ -125,24 +151,39 @@ def _write(path: Path, content: str) -> None:
         raise InputError(f"{path} cannot be written: {error.strerror}", tip="free or fix its folder") from None
 
 
-def publish_tables(results: Path, public: Path) -> dict[str, str]:
-    """Copy the tables and their description. Returns a table's name -> its file in the site, from its root."""
+def publish_tables(kept: Sequence[Path], documents: Mapping[str, Iterable[Any]], public: Path) -> dict[str, str]:
+    """Copy the tables and their description; where two places have one, make one of both.
+
+    Args:
+        kept: the places that tables may be in.
+        documents: name of a table -> what has a row in it.
+
+    Returns:
+        Name of a table -> its file in the site, from its root.
+    """
     found = {}
-    for name in ("datapackage.json", "footprint.csv", "forecast.csv", "inference.csv", "providers.csv"):
-        if (results / name).is_file():
-            _write(public / name, (results / name).read_text(encoding="utf-8"))
-            found[name.partition(".")[0]] = f"{public.name}/{name}"
+    for table in TABLES:
+        if files := [one / table.file for one in kept if (one / table.file).is_file()]:
+            text = incremental.to_csv(table, documents[table.name]) if len(files) > 1 else None
+            _write(public / table.file, files[0].read_text(encoding="utf-8") if text is None else text)
+            found[table.name] = f"{public.name}/{table.file}"
+    if described := [one / DESCRIPTION for one in kept if (one / DESCRIPTION).is_file()]:
+        both = datapackage.to_json(tuple(one for one in TABLES if one.name in found))
+        text = described[0].read_text(encoding="utf-8") if len(described) == 1 else both
+        _write(public / DESCRIPTION, text)
+        found[DESCRIPTION.partition(".")[0]] = f"{public.name}/{DESCRIPTION}"
     return found
 
 
-def publish_locks(records: Iterable[Record | Inference], source: Path, public: Path) -> dict[str, str]:
+def publish_locks(records: Iterable[Record | Inference], sources: Sequence[Path], public: Path) -> dict[str, str]:
     """Copy the locks that records name. Returns sha256 -> the lock's folder in the site, from its root."""
     found = {}
     for sha256 in sorted({one.lock_sha256 for one in records if one.lock_sha256}):
         if not re.fullmatch(r"[0-9a-f]{64}", sha256):
             continue
         # what was asked for at several times can come to the same lock: one copy is enough
-        for folder in sorted(path.parent for path in source.glob(f"*-{sha256[:12]}/pylock.toml"))[:1]:
+        copies = (path for one in sources for path in sorted(one.glob(f"*-{sha256[:12]}/pylock.toml")))
+        for folder in (path.parent for path in islice(copies, 1)):
             for name in ("pylock.toml", "requirements.txt"):
                 _write(public / folder.name / name, (folder / name).read_text(encoding="utf-8"))
             found[sha256] = f"{public.name}/{folder.name}"

@@ -22,7 +22,7 @@ from harness.record import Record
 from tests.support.promise import lacks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RESULTS = REPOSITORY / "results"
+RESULTS = REPOSITORY / "results" / "published"
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

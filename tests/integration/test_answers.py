@@ -31,7 +31,7 @@ def program(tmp_path: Path) -> Program:
     """The harness, with real records to read."""
     found = Program(tmp_path)
     found.results.symlink_to(RESULTS)
-    found.environment |= {"HARNESS_RESULTS": str(RESULTS)}
+    found.environment |= {"HARNESS_RESULTS": str(found.results)}
     return found
 
 
@@ -319,8 +319,8 @@ def test_diff_takes_the_record_where_there_is_one_and_the_forecast_where_there_i
 
 def test_diff_says_which_is_forecast_wherever_it_shows_a_figure(forecasts: Program) -> None:
     page = answer(forecasts, "diff", "torch==2.2.0", "torch==2.3.0")
-    assert f"first: {OLD.record_id} (forecast)\n" in page
-    assert "docker-pip-20261123T114749Z-1d8b8d (measured)\n" in page
+    assert f"first: {OLD.record_id} (forecast, yours)\n" in page
+    assert "docker-pip-20261123T114749Z-1d8b8d (measured, yours)\n" in page
     told = "(first forecast, second measured)"
     assert f"+3,467.3 MB unpacked {told}: " in page
     assert [line for line in page.splitlines() if line.startswith(("figures", "distributions"))] == [
@@ -382,7 +382,7 @@ def test_fits_says_which_is_forecast_and_what_was_counted(forecasts: Program) ->
     assert [row[0] for row in rows] == [
         "framework", "openvino 2026.3.0 (forecast)", "torch 2.15.0 (measured)", "jax 0.5.0 (forecast)",
     ]  # fmt: skip
-    assert rows[1][2:] == ["> 180.0 MB", "unknown", "-"]
+    assert rows[1][2:] == ["> 180.0 MB", "unknown", "-", "yours"]
     assert "counted: unpacked, forecast: all but what the installer writes itself" in page
     assert "openvino 2026.3.0 (forecast), cp311 linux_x86_64, pypi: cannot be told: bytecode_bytes: " in page
     assert "jax 0.5.0 (forecast), cp311 linux_x86_64, pypi: unsupported in lock: no wheel" in page

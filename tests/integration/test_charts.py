@@ -47,7 +47,7 @@ def real() -> tuple[Record, ...]:
     def torn(path: Path, why: str) -> None:
         raise AssertionError(f"{path}: {why}")
 
-    return tuple(Store(REPOSITORY / "results").all(torn))
+    return tuple(Store(REPOSITORY / "results" / "published").all(torn))
 
 
 def like(record: Record, **changes: Any) -> Record:
@@ -583,7 +583,7 @@ def test_timings_alone_are_drawn_and_give_the_same_bytes(tmp_path: Path) -> None
     (shelf.folder / "mobilenet_v2" / "torn.json").write_text("{")
     done = program("charts", "--results", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith(": 5 charts of 0 records, 8 inference records\n")
+    assert done.stdout.endswith(": 5 charts of 0 records, 8 inference records, all of them yours\n")
     assert "left out, no valid inference record: torn.json" in done.stderr
     before = {path.name: path.read_bytes() for path in (tmp_path / "charts").iterdir()}
     assert {name.rpartition("-")[0] for name in before} == {f"{kind}-strict-f32-t1" for kind in charts.INFERENCE_KINDS}
@@ -614,7 +614,7 @@ def test_a_folder_that_has_forecasts_only_is_drawn_too(tmp_path: Path) -> None:
     torn.write_text("{")
     done = program("charts", "--results", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith(": 1 charts of 0 records, 2 forecasts\n")
+    assert done.stdout.endswith(": 1 charts of 0 records, 2 forecasts, all of them yours\n")
     assert "left out, no valid forecast: torn.json" in done.stderr
     assert {path.name for path in (tmp_path / "charts").iterdir()} == {
         f"forecast-torch-{theme}.{kind}" for theme in ("light", "dark") for kind in ("svg", "png")

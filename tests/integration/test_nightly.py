@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from harness.archive.store import PUBLISHED
 from tests.conftest import HERE
 from tests.support.loopback import LoopbackIndex
 from tests.support.program import Ended, Program, eventually
@@ -38,6 +39,8 @@ class Nights:
     """A small catalog, an index that gets releases, and nights of March 2024."""
 
     def __init__(self, program: Program, index: LoopbackIndex, folder: Path) -> None:
+        self.results = program.results
+        program.results = program.results / PUBLISHED  # a night publishes, unless told otherwise
         self.program, self.index, self.folder = program, index, folder
         self.catalog = folder / "catalog.toml"
         self.catalog.write_text(CATALOG)
@@ -55,7 +58,7 @@ class Nights:
 
     def command(self, day: int, *arguments: str) -> list[str]:
         usual = ["--engine=venv", "--installer=uv", "--repeats=1", f"--python={HERE.python_version}", "--no-charts"]
-        place = [f"--catalog={self.catalog}", f"--results={self.program.results}", f"--as-of=2024-03-{day - 1:02}"]
+        place = [f"--catalog={self.catalog}", f"--results={self.results}", f"--as-of=2024-03-{day - 1:02}"]
         return ["nightly", *usual, *place, *arguments]
 
     def night(self, day: int, *arguments: str) -> Ended:
@@ -198,3 +201,14 @@ def test_the_summary_is_kept_and_its_links_lead_to_records(nights: Nights) -> No
     links = [one.split(")")[0] for one in ended.stdout.split("](")[1:]]
     assert len(links) == 4
     assert all((page.parent / link).is_file() for link in links)
+
+
+def test_a_night_of_ones_own_is_planned_and_measured_beside_the_published_one(nights: Nights) -> None:
+    assert nights.told(5)["recorded"] == 4
+    published = {path: path.read_bytes() for path in nights.program.record_files}
+    told = nights.told(5, "--no-publish", "--max-download=1500kB")
+    own = list(nights.results.glob("records/*/*.json"))
+    assert 0 < len(own) == told["recorded"] < 4, "what is published is still to be measured"
+    assert {path: path.read_bytes() for path in nights.program.record_files} == published
+    assert told["summary"].startswith(f"{nights.results}/nights/2024/")
+    assert "`harness nightly --no-publish --as-of" in nights.night(6, "--no-publish", "--max-download=1kB").stdout

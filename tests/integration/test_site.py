@@ -35,7 +35,7 @@ from tests.support.releases import FORECAST_AT, history, release, sized
 pytestmark = pytest.mark.integration
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RESULTS = REPOSITORY / "results"
+RESULTS = REPOSITORY / "results" / "published"
 VENDORED = (REPOSITORY / "docs" / "_static" / "vendor", REPOSITORY / "tests" / "browser" / "vendor")
 HAND_WRITTEN = sorted(
     page
@@ -206,7 +206,9 @@ def test_a_name_that_no_file_may_have_is_left_out(records: list[Record], docs: P
 
 
 def test_a_lock_named_by_nonsense_is_not_looked_for(records: list[Record], tmp_path: Path) -> None:
-    assert site.publish_locks([changed(records[0], lock_sha256="*" * 12)], RESULTS / "locks", tmp_path / "locks") == {}
+    assert (
+        site.publish_locks([changed(records[0], lock_sha256="*" * 12)], [RESULTS / "locks"], tmp_path / "locks") == {}
+    )
 
 
 # Forecasts

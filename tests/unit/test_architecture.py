@@ -80,6 +80,7 @@ DOORS = {
         "cli/doctor.py",
         "cli/answers.py",
         "cli/site.py",
+        "cli/publish_results.py",
         "cli/forecast.py",
         "cli/verify.py",
         "cli/providers.py",
@@ -222,7 +223,7 @@ def test_published_schema_is_the_present_one(value: ModuleType) -> None:
 @pytest.mark.parametrize("which", ["current", "tutorial"])
 def test_readme_tables_are_the_records(which: str) -> None:
     """Every figure in README.md's tables is that of a committed record."""
-    records = list(Store(REPOSITORY / "results").all(lambda path, why: pytest.fail(f"{path}: {why}")))
+    records = list(Store(REPOSITORY / "results" / "published").all(lambda path, why: pytest.fail(f"{path}: {why}")))
     readme = (REPOSITORY / "README.md").read_text()
     block = re.search(rf"<!-- results table: {which} -->\n((?:\|.*\n)+)", readme)
     assert block, f"README.md has no table {which}"
@@ -244,7 +245,7 @@ def test_readme_tables_are_the_records(which: str) -> None:
 
 def test_readme_latencies_are_the_records() -> None:
     """The anchor's milliseconds and everybody's ratio to it, of one thread in f32."""
-    found = list(Inferences(REPOSITORY / "results").all(lambda path, why: pytest.fail(f"{path}: {why}")))
+    found = list(Inferences(REPOSITORY / "results" / "published").all(lambda path, why: pytest.fail(f"{path}: {why}")))
     (field,) = [one for one in timed.fields(found) if one.main and (one.track, one.threads) == ("strict-f32", 1)]
     block = re.search(r"<!-- results table: latency -->\n((?:\|.*\n)+)", (REPOSITORY / "README.md").read_text())
     assert block, "README.md has no table latency"

@@ -29,7 +29,7 @@ from harness.archive.tables import (
 from harness.forecast import schema as forecast_schema
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RESULTS = REPOSITORY / "results"
+RESULTS = REPOSITORY / "results" / "published"
 SCHEMA = json.loads((REPOSITORY / "docs" / "record.schema.json").read_text())
 FIELDS = {field["name"]: field for field in fields(FOOTPRINT)}
 FORECAST_FIELDS = {field["name"]: field for field in fields(FORECAST)}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas
 
-RESULTS = Path(__file__).resolve().parents[2] / "results"
+RESULTS = Path(__file__).resolve().parents[2] / "results" / "published"
 TYPES = {"integer": "Int64", "number": "Float64", "string": "string", "datetime": "string"}
 
 

@@ -103,7 +103,7 @@ def told(version: str, **changed: Any) -> Forecast:
 def either(tmp_path: Path, name: str, *kept: Weighed) -> Weighed:
     records = [one for one in kept if isinstance(one, Record)]
     forecasts = [one for one in kept if isinstance(one, Forecast)]
-    return select.find_weighed(tmp_path, name, lambda: records, lambda: forecasts)
+    return select.find_weighed(Store(tmp_path), Forecasts(tmp_path), name, lambda: records, lambda: forecasts)
 
 
 def test_a_record_or_a_forecast_is_found_by_its_path_and_by_its_id(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_record_or_a_forecast_is_found_by_its_path_and_by_its_id(tmp_path: Pat
         (forecasted, Forecasts(tmp_path).add(forecasted)),
     ):
         for name in (str(path), one.record_id):
-            assert select.find_weighed(tmp_path, name, unread, unread) == one
+            assert select.find_weighed(Store(tmp_path), Forecasts(tmp_path), name, unread, unread) == one
     assert select.find(Forecasts(tmp_path), forecasted.record_id, unread) == forecasted
 
 
@@ -125,7 +125,7 @@ def test_what_was_measured_is_preferred_to_what_was_forecast(tmp_path: Path) -> 
         raise AssertionError("forecasts need not be read")
 
     measured = failed("2.3.0", variant="cpu")
-    assert select.find_weighed(tmp_path, "torch", lambda: [measured], unread) == measured
+    assert select.find_weighed(Store(tmp_path), Forecasts(tmp_path), "torch", lambda: [measured], unread) == measured
     assert either(tmp_path, "torch==2.3.0", measured, told("2.3.0")) == measured
 
 

@@ -11,18 +11,19 @@ from harness.cli.pages.words import build, label, outcome, plain, title, value
 from harness.cli.render import Page
 from harness.record import Record
 
-HEADS = ("status", "runnable", *map(label, compare.SIDE_BY_SIDE))
+HEADS = ("whose", "status", "runnable", *map(label, compare.SIDE_BY_SIDE))
 """What each row is."""
 
 
-def comparison(records: Sequence[Record], runnable: Sequence[str], console: Page) -> None:
+def comparison(records: Sequence[Record], whose: Sequence[str], runnable: Sequence[str], console: Page) -> None:
     """Side by side, as many columns at a time as the terminal has room for.
 
     Args:
+        whose: of each record, whose it is.
         runnable: of each record, where an inference record shows that it runs a model.
     """
     first = max(len(label(figure)) for figure in compare.SIDE_BY_SIDE) + 4
-    columns = _columns(records, runnable)
+    columns = _columns(records, whose, runnable)
     width = max(15, *(len(line) for column in columns for line in column[0].split("\n"))) + 3
     at_once = max(1, (console.width - first) // width)
     for start in range(0, len(records), at_once):
@@ -36,9 +37,9 @@ def comparison(records: Sequence[Record], runnable: Sequence[str], console: Page
         say(console, note)
 
 
-def markdown(records: Sequence[Record], runnable: Sequence[str]) -> str:
+def markdown(records: Sequence[Record], whose: Sequence[str], runnable: Sequence[str]) -> str:
     """One Markdown table, however wide, and its notes."""
-    columns = _columns(records, runnable)
+    columns = _columns(records, whose, runnable)
     rows = [["", *(head.replace("\n", "<br>") for head, _ in columns)], ["---", *("---:" for _ in columns)]]
     for i, name in enumerate(HEADS):
         rows.append([name, *(cells[i] for _, cells in columns)])
@@ -46,12 +47,12 @@ def markdown(records: Sequence[Record], runnable: Sequence[str]) -> str:
     return "\n".join([*lines, "", *(f"- {_escaped(note)}" for note in _notes(records))])
 
 
-def _columns(records: Sequence[Record], runnable: Sequence[str]) -> list[tuple[str, list[str]]]:
+def _columns(records: Sequence[Record], whose: Sequence[str], runnable: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Of each record its heading and its cells."""
     marked = {figure: compare.best(records, figure) for figure in compare.SIDE_BY_SIDE}
     columns = []
     for i, record in enumerate(records):
-        cells: list[str] = [record.status, runnable[i]]
+        cells: list[str] = [whose[i], record.status, runnable[i]]
         for figure in compare.SIDE_BY_SIDE:
             cell = value(figure, getattr(record.figures, figure))
             cells.append(f"* {cell}" if i in marked[figure] else cell)

@@ -61,13 +61,17 @@ def _in_headline(part: Part, figure: str) -> str:
     return f"{part.name} {'gone ' if part.change == 'removed' else ''}{signed(figure, difference)}"
 
 
-def difference(found: Difference, console: Page) -> None:
-    """Headline, figures, distributions, circumstances."""
+def difference(found: Difference, first: str, second: str, console: Page) -> None:
+    """Headline, figures, distributions, circumstances.
+
+    Args:
+        first, second: whose each side is.
+    """
     before, after = found.before, found.after
     told = _forecast(found)
     say(console, f"{title(before)} -> {title(after)}", "bold")
-    for side, one in (("first", before), ("second", after)):
-        say(console, f"{side}: {plain(one.record_id)}" + (f" ({word(one)})" if told else ""))
+    for side, one, whose in (("first", before, first), ("second", after, second)):
+        say(console, f"{side}: {plain(one.record_id)} ({f'{word(one)}, ' if told else ''}{whose})")
         if one.status != "ok":
             say(console, f"the {side} {outcome(one)}", "red")
     say(console)

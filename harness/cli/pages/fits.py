@@ -22,8 +22,12 @@ def limits(known: Mapping[str, Limit], console: Page) -> None:
         say(console, f"  {one.source} (checked {one.checked})", "dim")
 
 
-def verdicts(found: Sequence[Verdict], limit: Limit, console: Page) -> None:
-    """Which records and forecasts fit, the smallest first."""
+def verdicts(found: Sequence[Verdict], whose: Sequence[str], limit: Limit, console: Page) -> None:
+    """Which records and forecasts fit, the smallest first.
+
+    Args:
+        whose: of each, whose it is.
+    """
     size = "no limit" if limit.bytes is None else f"{megabytes(limit.bytes)} ({_limit(limit)} bytes)"
     say(console, f"{limit.title}: {size}; counted: {MEANINGS[limit.of]}", "bold")
     if limit.source:
@@ -32,8 +36,11 @@ def verdicts(found: Sequence[Verdict], limit: Limit, console: Page) -> None:
     one_platform = len({one.weighed.platform for one in found}) == 1
     # what was measured has no need to say so where all was
     forecast = any(isinstance(one.weighed, Forecast) for one in found)
-    rows = [_row(one, one_platform=one_platform, forecast=forecast) for one in found]
-    table(console, ("framework", "build", ">size", "", ">to spare"), rows)
+    rows = [
+        (*_row(one, one_platform=one_platform, forecast=forecast), origin)
+        for one, origin in zip(found, whose, strict=True)
+    ]
+    table(console, ("framework", "build", ">size", "", ">to spare", "whose"), rows)
     for counted in dict.fromkeys(one.counted for one in found if one.counted):
         say(console, f"counted: {counted}")
     _notes(found, console)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from harness.archive.weighed import missing
 from harness.cli.pages.layout import heading, reasons, say, table
@@ -16,14 +17,20 @@ LISTED = 10
 BAR_CHARS = 20
 
 
-def page(record: Record, console: Page) -> None:
-    """All of one record."""
+def page(record: Record, path: Path, whose: str, console: Page) -> None:
+    """All of one record.
+
+    Args:
+        path: its file.
+        whose: whose it is.
+    """
     say(console, title(record), "bold")
     if record.status != "ok":
         say(console, outcome(record), "bold red")
     machine = record.environment
     for name, text in (
         ("record", record.record_id),
+        ("file", f"{path} ({whose})"),
         ("target", build(record)),
         ("import", record.import_package or "unknown"),
         ("as of", day(record.as_of)),

@@ -12,10 +12,10 @@ from harness.stages.verify import Account, Checked, Verified
 NAME_CHARS = 28
 
 
-def verified(found: Verified, console: Page) -> None:
+def verified(found: Verified, whose: str, console: Page) -> None:
     """Of each distribution what was forecast, what was measured, and every file between the two."""
     record = found.record
-    say(console, plain(record.record_id), "bold")
+    say(console, f"{plain(record.record_id)} ({whose})", "bold")
     say(console)
     rows = [_checked(one) for one in found.distributions]
     installed = record.figures.installed_bytes or 0

@@ -3,7 +3,7 @@ and the list of all."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from harness.archive import select
 from harness.forecast import Forecast
@@ -62,21 +62,30 @@ def page(
     locks: Mapping[str, str],
     tables: Mapping[str, str],
     inferences: Sequence[Inference] = (),
+    own: Container[str] = (),
 ) -> str:
     """Everything that is known of one framework.
 
     Args:
         locks: sha256 of a lock -> its folder, from the site's root.
         tables: name of a table -> its file, likewise.
+        own: ids of what is the user's own, and not published.
     """
     mine = [one for one in records if one.framework == name]
     forecast = forecast_section.section(name, forecasts, mine, charts, tables.get("forecast", ""))
     timed = [TIMED] if any(one.distribution == name for one in inferences) else []
-    parts = [f"# {escape(name)}", *timed, *(_measured(name, mine, charts, locks) if mine else [UNMEASURED]), *forecast]
+    parts = [
+        f"# {escape(name)}",
+        *timed,
+        *(_measured(name, mine, charts, locks, own) if mine else [UNMEASURED]),
+        *forecast,
+    ]
     return "\n\n".join(parts) + "\n"
 
 
-def _measured(name: str, mine: Sequence[Record], charts: Sequence[Chart], locks: Mapping[str, str]) -> list[str]:
+def _measured(
+    name: str, mine: Sequence[Record], charts: Sequence[Chart], locks: Mapping[str, str], own: Container[str]
+) -> list[str]:
     now = select.current(mine)
     head = api.headline(mine)[name]
     parts = []
@@ -90,8 +99,8 @@ def _measured(name: str, mine: Sequence[Record], charts: Sequence[Chart], locks:
         parts += ["## Charts", drawn]
     parts += _ledger(head)
     parts += _imports(head)
-    parts += ["## History", raw(_history(mine, now))]
-    return [*parts, "## Records", RECORDS, raw(_records(mine, locks))]
+    parts += ["## History", raw(_history(mine, now, own))]
+    return [*parts, "## Records", RECORDS, raw(_records(mine, locks, own))]
 
 
 def _has_figures(record: Record) -> bool:
@@ -173,16 +182,16 @@ def _imports(record: Record) -> list[str]:
     return parts
 
 
-def _history(records: Sequence[Record], now: Sequence[Record]) -> str:
+def _history(records: Sequence[Record], now: Sequence[Record], own: Container[str]) -> str:
     rows: list[Row] = []
     for newest in now:
         for one in reversed(select.history(records, select.build(newest))):
-            rows.append(overview_row(one, text(title(one)), root="../"))
+            rows.append(overview_row(one, text(title(one)), root="../", own=own))
     head: Row = ["Version", *(Cell(one, number=True) for one in OVERVIEW.values())]
     return table(head, rows, caption="Measured versions of each build, newest first")
 
 
-def _records(records: Sequence[Record], locks: Mapping[str, str]) -> str:
+def _records(records: Sequence[Record], locks: Mapping[str, str], own: Container[str]) -> str:
     rows: list[Row] = []
     for one in sorted(records, key=lambda one: (one.measured_at, one.record_id), reverse=True):
         lock = locks.get(one.lock_sha256 or "")
@@ -190,7 +199,7 @@ def _records(records: Sequence[Record], locks: Mapping[str, str]) -> str:
         rows.append(
             [
                 f'<time datetime="{iso_instant(one.measured_at)}">{iso_instant(one.measured_at)}</time>',
-                titled(one, text(title(one))),
+                titled(one, text(title(one)), own),
                 outcome(one),
                 link(f"../{place(one)}", "JSON", of=of),
                 NONE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from harness.archive.timed import current, first_answer, machine
@@ -12,7 +12,7 @@ from harness.job import iso_instant
 from harness.providers import ProviderLine, ProviderReport
 from harness.report import words
 from harness.report.pages.markup import Cell, Row, link, raw, table, text
-from harness.report.pages.pieces import Chart, ended, is_timed, none, pictures, place
+from harness.report.pages.pieces import OWN, Chart, ended, is_timed, none, pictures, place
 from harness.report.units import NONE, megabytes, seconds
 
 ABOUT = (
@@ -39,17 +39,19 @@ def page(
     charts: Sequence[Chart],
     locks: Mapping[str, str],
     tables: Mapping[str, str],
+    own: Container[str] = (),
 ) -> str:
     """Everything that is known of inference.
 
     Args:
         locks: sha256 of a lock -> its folder, from the site's root.
         tables: name of a table -> its file, likewise.
+        own: ids of what is the user's own, and not published.
     """
     parts = ["---\nhide-toc: true\n---", "# Inference", ABOUT]
     shown = current(inferences)
     if shown:
-        parts.append(raw(_table(shown, locks)))
+        parts.append(raw(_table(shown, locks, own)))
     if "inference" in tables:
         all_rows = link("../" + tables["inference"], "All inference records as CSV")
         parts.append(raw(f"<p>{all_rows}.</p>"))
@@ -62,9 +64,9 @@ def page(
     return "\n\n".join([*parts, raw(SORTING)]) + "\n"
 
 
-def _table(shown: Sequence[Inference], locks: Mapping[str, str]) -> str:
+def _table(shown: Sequence[Inference], locks: Mapping[str, str], own: Container[str]) -> str:
     several = len({machine(one) for one in shown}) > 1
-    rows = [_row(one, locks, where=several) for one in shown]
+    rows = [_row(one, locks, own, where=several) for one in shown]
     head: Row = ["Model", "Runtime", "Track", *(Cell(one, number=True) for one in FIGURES), "Ran on"]
     return table(
         head,
@@ -76,13 +78,13 @@ def _table(shown: Sequence[Inference], locks: Mapping[str, str]) -> str:
     )
 
 
-def _row(one: Inference, locks: Mapping[str, str], *, where: bool) -> Row:
+def _row(one: Inference, locks: Mapping[str, str], own: Container[str], *, where: bool) -> Row:
     """How one ended that is not ok stands with its name, where no scrolling hides it."""
     figures = one.figures
     first, ratio = first_answer(one), figures.ratio_to_anchor
     return [
         link(f"../{place(one)}", f'<span class="whole">{text(one.model.name)}</span>', of=f"record {one.record_id}"),
-        _runtime(one, locks, where=where),
+        _runtime(one, locks, own, where=where),
         f'<span class="whole">{text(one.track)}</span><br><small class="whole">{_threads(one)}</small>',
         _latency(one),
         _figure(one, "ratio_to_anchor", None if ratio is None else words.ratio(ratio), ratio),
@@ -93,7 +95,7 @@ def _row(one: Inference, locks: Mapping[str, str], *, where: bool) -> Row:
     ]
 
 
-def _runtime(one: Inference, locks: Mapping[str, str], *, where: bool) -> str:
+def _runtime(one: Inference, locks: Mapping[str, str], own: Container[str], *, where: bool) -> str:
     """What ran it, in which precision, from which lock, and how it ended."""
     called = f"{text(one.runtime)} {text(one.version)}"
     precision = f"<strong>{text(one.precision)}</strong>" if one.precision not in ("f32", "unknown") else one.precision
@@ -102,6 +104,7 @@ def _runtime(one: Inference, locks: Mapping[str, str], *, where: bool) -> str:
         f"computed in {precision}" if one.precision != "unknown" else "precision unknown" if one.rounds else "",
         "" if lock is None else link(f"../{lock}/requirements.txt", "lock", of=f"of {called}"),
         text(", ".join(machine(one))) if where else "",
+        OWN if one.record_id in own else "",
         f"other method: {one.method_version}" if one.method_version != METHOD else "",
     ]
     told = "" if one.status == "ok" else f'<div class="outcome">{ended(one)}</div>'

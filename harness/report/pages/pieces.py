@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Protocol
 
 from harness.forecast import Forecast
@@ -48,6 +48,8 @@ OVERVIEW = {
 }
 """The figures of the tables of many records, and the heads of their columns; what decides comes first."""
 
+OWN = "yours, not published"
+"""What a row is marked with on a site that has its builder's own documents too."""
 TIMED = ("latency-", "ratio-", "first-answer-", "peak-memory-", "size-latency-")
 """How the names of charts of timed models begin."""
 
@@ -100,14 +102,15 @@ def build(record: Record) -> str:
     return f"{tag} {record.platform}, {record.variant}, {record.engine}, {record.installer}"
 
 
-def titled(record: Record, name: str) -> str:
+def titled(record: Record, name: str, own: Container[str] = ()) -> str:
     """What a row is of: `name`, already escaped; below it what tells it apart from others of that name."""
-    said = (build(record), f"as of {words.day(record.as_of).replace('T', ' ').replace(':00Z', ' UTC')}")
+    said = [build(record), f"as of {words.day(record.as_of).replace('T', ' ').replace(':00Z', ' UTC')}"]
+    said += [OWN] if record.record_id in own else []
     small = "".join(f'<br><small class="whole">{text(one)}</small>' for one in said)
     return f'<span class="whole">{name}</span>{small}'
 
 
-def overview_row(record: Record, name: str, *, root: str, more: Row | None = None) -> Row:
+def overview_row(record: Record, name: str, *, root: str, more: Row | None = None, own: Container[str] = ()) -> Row:
     """A row of many records: how one ended that is not ok stands with its name, where no scrolling hides it.
 
     Args:
@@ -116,7 +119,7 @@ def overview_row(record: Record, name: str, *, root: str, more: Row | None = Non
     ended = outcome(record)
     told = "" if ended == "ok" else f'<div class="outcome">{ended}</div>'
     figures = (figure_cell(record, figure, root=root) for figure in OVERVIEW)
-    return [titled(record, name) + told, *figures, *(more or [])]
+    return [titled(record, name, own) + told, *figures, *(more or [])]
 
 
 def outcome(record: Record) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -107,7 +107,7 @@ def _spoken(record: Record) -> str:
     )
 
 
-def overview(records: Sequence[Record], inferences: Sequence[Inference] = ()) -> str:
+def overview(records: Sequence[Record], inferences: Sequence[Inference] = (), own: Container[str] = ()) -> str:
     """All rows: the newest record of each job, the highest version of a framework first.
 
     Where models were timed, a column says of which installation that showed that it runs one.
@@ -116,7 +116,7 @@ def overview(records: Sequence[Record], inferences: Sequence[Inference] = ()) ->
     by_framework = groupby(select.newest_of_each_job(records), key=lambda one: one.framework)
     for one in (one for _, group in by_framework for one in reversed(list(group))):
         name = link(f"frameworks/{one.framework}.html", text(title(one)))
-        rows.append(overview_row(one, name, root="", more=[_runnable(one, inferences)] if inferences else []))
+        rows.append(overview_row(one, name, root="", more=[_runnable(one, inferences)] if inferences else [], own=own))
     head: Row = ["Framework", *(Cell(one, number=True) for one in OVERVIEW.values())]
     head += ["Runnable"] if inferences else []
     return table(
