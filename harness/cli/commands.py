@@ -24,7 +24,7 @@ from harness.engines.sandbox import Engine, Limits
 from harness.errors import EnvironmentLacksError, InputError
 from harness.packages.index import Index, cache_folder
 from harness.packages.lock import LockStore
-from harness.packages.release import has_wheel, settle
+from harness.packages.release import first_python, settle
 from harness.packages.sources import index_for
 from harness.packages.tools import uv_from
 from harness.record import METHODS
@@ -137,13 +137,11 @@ def measure(
 def _target(
     python: job.Python | None, runner: Engine, request: job.Request, index: Index, as_of: datetime
 ) -> job.Target:
-    """The Python that was asked for, or the one that is usual where the request is measured."""
+    """The Python that was asked for, or the first usual one that the request has a wheel for."""
     platform = f"linux_{os.uname().machine}"
-
-    def fits(version: job.Python) -> bool:
-        return has_wheel(request, job.Target(version, platform), index=index, as_of=as_of)
-
-    return job.Target(python or runner.usual_python(fits), platform)
+    if python is None:
+        python = first_python(runner.usual_pythons(), platform, [request], index=index, as_of=as_of)
+    return job.Target(python, platform)
 
 
 def show(records: Sequence[record.Record], *, as_json: bool) -> None:

@@ -146,8 +146,8 @@ def tls(ca: str | None, certificate: str | None, key: str | None) -> Tls | None:
     return Tls(Path(ca), Path(certificate), Path(key))
 
 
-def _place(options: Options, progress: Progress) -> tuple[str, job.Python]:
-    """The engine of all jobs, and the Python that is usual there.
+def _place(options: Options, progress: Progress, *, named: bool) -> tuple[str, tuple[job.Python, ...]]:
+    """The engine of all jobs, and the Pythons that are usual there, best first; none where they are named.
 
     The engine is the one asked for, docker where a scheduler's workers are to measure, else what is here.
 
@@ -155,16 +155,20 @@ def _place(options: Options, progress: Progress) -> tuple[str, job.Python]:
         EnvironmentLacksError: it was asked for and does not answer, or there is no Python at all.
     """
     if options.scheduler is not None:
-        return options.engine or DOCKER, job.DEFAULT_PYTHON
+        return options.engine or DOCKER, (job.DEFAULT_PYTHON,)
     cache = cache_folder()
     get_uv = uv_from(index_for(None, options.index_url), cache, progress)
     with open_engine(options.engine, cache, progress.note, get_uv) as (engine, _):
-        return engine.name, engine.usual_python(lambda _: True)
+        return engine.name, () if named else engine.usual_pythons()
 
 
-def planner(options: Options, results: Path, progress: Progress) -> Planner:
-    """What plans are made with."""
-    engine, python = _place(options, progress)
+def planner(options: Options, results: Path, progress: Progress, *, named: bool) -> Planner:
+    """What plans are made with.
+
+    Args:
+        named: whether the Pythons are named; else this machine is asked for the usual ones.
+    """
+    engine, pythons = _place(options, progress, named=named)
     return Planner(
         catalog=load(options.catalog_file or DEFAULT),
         store=Store(results),
@@ -172,7 +176,7 @@ def planner(options: Options, results: Path, progress: Progress) -> Planner:
         platform=f"linux_{os.uname().machine}",
         index_url=options.index_url,
         progress=progress,
-        python=python,
+        pythons=pythons,
     )
 
 

@@ -30,7 +30,7 @@ from harness.packages.carried import Carried
 from harness.packages.environment import Prepared, Shop
 from harness.packages.index import cache_folder
 from harness.packages.lock import LockStore
-from harness.packages.release import has_wheel
+from harness.packages.release import first_python
 from harness.packages.sources import index_for
 from harness.packages.tools import uv_from
 from harness.runtimes import Runtime
@@ -98,18 +98,18 @@ def open_bench(
     index = index_for(None, index_url)
     platform = f"linux_{os.uname().machine}"
 
-    def fits(version: job.Python) -> bool:
-        target = job.Target(version, platform)
+    def usual(pythons: Sequence[job.Python]) -> job.Python:
+        """The first that there are wheels for, beside those that are carried."""
+        here = job.Target(pythons[0], platform)
         needed = [request for one in runtimes for request in one.requires]
-        if offline:
-            return all(environment.answer(request, target, carried) for request in needed)
-        return all(has_wheel(request, target, index=index, as_of=instant) for request in needed)
+        lacking = [] if offline else [one for one in needed if environment.answer(one, here, carried) is None]
+        return first_python(pythons, platform, lacking, index=index, as_of=instant)
 
     with (
         looks.choose(quiet=quiet) as shows,
         open_engine(engine, cache, shows.note, None if offline else uv_from(index, cache, shows)) as (runner, work),
     ):
-        target = job.Target(asked or runner.usual_python(fits), platform)
+        target = job.Target(asked or usual(runner.usual_pythons()), platform)
         runner.facts(target)
         shop = Shop(
             engine=runner,

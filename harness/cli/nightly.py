@@ -53,7 +53,7 @@ def nightly(
     watch = boards.choose(progress, quiet=quiet)
     with nights.only_one(folder, wait=wait, say=lambda text: click.echo(text, err=True)):
         with looks.choose(quiet=quiet or progress == "json") as shows:
-            maker = planner(options, folder, shows)
+            maker = planner(options, folder, shows, named=bool(pythons))
             maker.store.prepare()
             unknown = [name for name in names if name not in maker.catalog.frameworks]
             if unknown:

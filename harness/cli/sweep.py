@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 
 from harness import host, runtimes
+from harness.catalog import DEFAULT, load
 from harness.cli import boards
 from harness.cli import progress as looks
 from harness.cli.fleet import Crew, Options, crew, planner, tls
 from harness.cli.infer import USUAL
 from harness.cli.pages import plans as pages
 from harness.cli.render import Page
-from harness.engines.interpreters import version_of
 from harness.errors import InputError
 from harness.fleet import matrix
 from harness.fleet.matrix import Combination, Heat, Matrix
@@ -25,8 +25,9 @@ from harness.fleet.races import Race, Races, line_up
 from harness.fleet.run import Ran, run
 from harness.fleet.task import DOCKER, Work
 from harness.inference import TRACKS, Protocol
-from harness.job import Target, parse_choice, parse_count
+from harness.job import Python, Target, parse_choice, parse_count
 from harness.models import OPSETS
+from harness.runtimes import Runtime
 from harness.stages import inference
 
 TIMING = {"warmup_runs": 10, "warmup_seconds": 1.0, "seconds": 3.0}
@@ -69,7 +70,9 @@ def sweep(
             tip="write it into the file",
         )
     asked = matrix.read(matrix_file) if matrix_file is not None else Matrix.model_validate(given)
-    cells = _cells(asked, now)
+    cells = matrix.heats(asked, now, midnight(now)) if asked.model else matrix.combine(asked, now, midnight(now))
+    names = dict.fromkeys(cell.request.name for cell in cells if isinstance(cell, Combination))
+    strangers = load(options.catalog_file or DEFAULT).check_names(names, anyway=anyway)
     party = crew(options, Path(results))
     work: Work = party.work
     if asked.model:
@@ -80,13 +83,10 @@ def sweep(
         )
     watch = boards.choose(progress, quiet=quiet)
     with looks.choose(quiet=quiet or progress == "json") as shows:
-        maker = planner(options, Path(results), shows)
+        maker = planner(options, Path(results), shows, named=bool(asked.python))
         maker.store.prepare()
-        for name in maker.catalog.check_names(_names(cells), anyway=anyway):
+        for name in strangers:
             shows.note(f"{name} is not in the catalog: whoever owns that name on the index has code run here")
-        if not asked.python:
-            asked = asked.model_copy(update={"python": [version_of(maker.python)]})
-            cells = _cells(asked, now)
         shows.phase("plan", f"{len(cells)} combinations")
         if asked.model:
             races = [race for cell in cells if isinstance(cell, Heat) for race in _line_up(cell, asked, maker, party)]
@@ -125,15 +125,6 @@ def sweep(
     return 3 if ran.left_out else 0
 
 
-def _cells(asked: Matrix, now: datetime) -> Sequence[Combination | Heat]:
-    return matrix.heats(asked, now, midnight(now)) if asked.model else matrix.combine(asked, now, midnight(now))
-
-
-def _names(cells: Sequence[Combination | Heat]) -> list[str]:
-    """The distributions that cells of frameworks name, each once."""
-    return list(dict.fromkeys(cell.request.name for cell in cells if isinstance(cell, Combination)))
-
-
 def _races(party: Crew, protocol: Protocol, wheelhouse: str | None) -> Races:
     work = party.work
     return Races(
@@ -160,13 +151,17 @@ def _line_up(heat: Heat, asked: Matrix, maker: Planner, party: Crew) -> list[Rac
             runtimes=together,
             tracks=tuple(one for one in TRACKS if one in asked.track or not asked.track),
             threads=counts,
-            target=Target(heat.python, maker.platform),
+            target=Target(heat.python or _usual(together, heat, maker), maker.platform),
             as_of=heat.as_of,
             engine=maker.engine,
             opset=OPSETS[0],
         )
         for together in line_up(runtimes.parse_runtimes(asked.runtime or USUAL, known), anchor)
     ]
+
+
+def _usual(runtimes: Sequence[Runtime], heat: Heat, maker: Planner) -> Python:
+    return maker.usual_python([request for one in runtimes for request in one.requires], None, heat.as_of)
 
 
 def _count(text: str, name: str, high: int) -> int:

@@ -134,8 +134,8 @@ class DockerEngine:
             absent=absent,
         )
 
-    def usual_python(self, fits: Callable[[Python], bool]) -> Python:  # noqa: ARG002 - all have a base image
-        return DEFAULT_PYTHON
+    def usual_pythons(self) -> tuple[Python, ...]:
+        return (DEFAULT_PYTHON,)
 
     def has_gpu(self) -> bool:
         """Whether the engine knows the NVIDIA runtime, by its configuration or by CDI."""

@@ -8,6 +8,7 @@ https://docs.astral.sh/uv/concepts/python-versions/
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -25,8 +26,11 @@ _ASK = """
 import os, sys, sysconfig
 if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
     sys.exit(1)
-print(*sys.version_info[:2], os.path.realpath(sys._base_executable))
+print("\\ninterpreter", *sys.version_info[:2], os.path.realpath(sys._base_executable))
 """
+_ANSWER = re.compile(rb"^interpreter (\d+) (\d+) (/.+)$", re.MULTILINE)
+# Of the user's own: they would make uv look elsewhere than where interpreters are.
+_NOT_PASSED_ON = ("UV_PYTHON", "UV_PYTHON_PREFERENCE", "UV_MANAGED_PYTHON", "UV_NO_MANAGED_PYTHON", "UV_SYSTEM_PYTHON")
 
 
 @dataclass
@@ -38,17 +42,15 @@ class Interpreters:
     get_uv: Callable[[], Path] | None = None
     """Gets the uv that installs; None: nothing may be installed."""
     say: Callable[[str], None] = lambda _: None
-    _found: dict[Python, str] = field(default_factory=dict)
+    _found: dict[Python, str | None] = field(default_factory=dict)
     _refused: dict[Python, str] = field(default_factory=dict)
 
     def find(self, python: Python) -> str | None:
         """The absolute path of an interpreter of this version that is here; None where there is none."""
         if python not in self._found:
-            for candidate in self._candidates(python):
-                if (told := _ask(candidate)) is not None and told[0] == python:
-                    self._found[python] = told[1]
-                    break
-        return self._found.get(python)
+            answers = filter(None, map(_ask, self._candidates(python)))
+            self._found[python] = next((path for version, path in answers if version == python), None)
+        return self._found[python]
 
     def present(self) -> list[Python]:
         """The versions that are here and can be measured, newest first."""
@@ -65,6 +67,7 @@ class Interpreters:
         version = version_of(python)
         if python not in self._refused:
             self._refused[python] = self._install(python)
+            self._found.pop(python, None)
             if (found := self.find(python)) is not None:
                 return found
         why = self._refused[python]
@@ -81,9 +84,10 @@ class Interpreters:
         for folder in os.get_exec_path():  # all of them: the first may be a shim that leads nowhere
             if (path := shutil.which(f"python{version}", path=folder)) is not None:
                 yield path
-        yield from sorted(map(str, self._pythons.glob(f"cpython-{version}.*/bin/python{version}")), reverse=True)
+        installed = self._pythons.glob(f"cpython-{version}.*/bin/python{version}")
+        yield from map(str, sorted(installed, key=_patch, reverse=True))
         if (uv := self._uv_at_hand()) is not None:
-            done = _run([uv, "python", "find", "--system", "--no-python-downloads", version], seconds=60)
+            done = self._run_uv(uv, "find", "--system", "--no-python-downloads", version, seconds=60)
             if done is not None and done.exit_status == 0:
                 yield done.stdout.decode().strip()
 
@@ -93,7 +97,18 @@ class Interpreters:
 
     def _uv_at_hand(self) -> str | None:
         """The user's uv, or the one that the harness has had before."""
-        return shutil.which("uv") or next(map(str, sorted(self.cache.glob("tools/uv-*/bin/uv"))), None)
+        here = self.cache.glob(f"tools/uv-*-linux_{os.uname().machine}-*/bin/uv")
+        return shutil.which("uv") or next(map(str, sorted(here)), None)
+
+    def _run_uv(self, uv: str, *arguments: str, seconds: float) -> process.Finished | None:
+        """`uv python`, whatever the user's folder and configuration say."""
+        environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+        # whoever has no way out is told in a second
+        return _run(
+            [uv, "--no-config", "--color", "never", "--cache-dir", str(self.cache / "uv"), "python", *arguments],
+            seconds=seconds,
+            environment={"UV_HTTP_RETRIES": "1", **environment},
+        )
 
     def _install(self, python: Python) -> str:
         """Have uv install one; returns why it could not, or nothing."""
@@ -102,23 +117,20 @@ class Interpreters:
         version = version_of(python)
         self.say(f"python{version} is not on this machine: uv downloads it into {self._pythons}")
         try:
-            uv = self._uv_at_hand() or self.get_uv()
+            uv = str(self.get_uv())  # the one that is pinned: an older one may know neither the build nor the options
         except HarnessError as error:
-            return error.message
-        done = _run(
-            [
-                *(str(uv), "python", "install", version, "--install-dir", str(self._pythons), "--no-bin"),
-                *("--cache-dir", str(self.cache / "uv"), "--color", "never", "--no-progress"),
-            ],
-            seconds=INSTALL_SECONDS,
-            environment={"UV_HTTP_RETRIES": "1", **os.environ},  # whoever has no way out is told in a second
-        )
+            if (uv := self._uv_at_hand() or "") == "":
+                return error.message
+        place = ("--install-dir", str(self._pythons), "--no-bin", "--no-progress")
+        done = self._run_uv(uv, "install", version, *place, seconds=INSTALL_SECONDS)
         if done is None or done.timed_out:
-            return f"it did not end within {INSTALL_SECONDS:.0f} s" if done else "it does not start"
+            return f"it did not end within {INSTALL_SECONDS:.0f} s" if done else "uv does not start"
         if done.exit_status == 0:
-            return ""
+            return "what it installed does not start"  # told only where it is not found after all
         lines = [line.strip() for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-        return lines[-1].removeprefix("cause: ")[:200] if lines else f"exit {done.exit_status}"
+        causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")]
+        errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        return (causes[-1:] or errors[-1:] or lines[-1:] or [f"exit {done.exit_status}"])[0][:200]
 
 
 def version_of(python: Python) -> str:
@@ -126,13 +138,17 @@ def version_of(python: Python) -> str:
     return f"{python[0]}.{python[1]}"
 
 
+def _patch(path: Path) -> tuple[int, ...]:
+    """The version in `cpython-3.12.11-linux-x86_64-gnu/bin/python3.12`, to sort by."""
+    return tuple(map(int, re.findall(r"\d+", path.parts[-3].split("-")[1])))
+
+
 def _ask(path: str) -> tuple[Python, str] | None:
     """The version of a CPython interpreter and the path of its base; None where it is no such thing."""
     done = _run([path, "-I", "-c", _ASK], seconds=20)
-    if done is None or done.exit_status != 0:
+    if done is None or done.exit_status != 0 or (told := _ANSWER.search(done.stdout)) is None:
         return None
-    major, minor, base = done.stdout.decode("utf-8", "surrogateescape").strip().split(" ", 2)
-    return (int(major), int(minor)), base
+    return (int(told[1]), int(told[2])), os.fsdecode(told[3])
 
 
 def _run(argv: list[str], *, seconds: float, environment: dict[str, str] | None = None) -> process.Finished | None:

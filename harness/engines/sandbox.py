@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,11 +121,10 @@ class Engine(Protocol):
             EnvironmentLacksError: this machine cannot measure the target.
         """
 
-    def usual_python(self, fits: Callable[[Python], bool]) -> Python:
-        """The version that is measured where nobody names one: `DEFAULT_PYTHON` wherever it can be had.
+    def usual_pythons(self) -> tuple[Python, ...]:
+        """What is measured where nobody names a version, best first: the first that there is a wheel for is taken.
 
-        Args:
-            fits: whether what is to be measured can run on a version; asked where there is a choice.
+        `DEFAULT_PYTHON` alone wherever it can be had, so that rows of several machines can be compared.
 
         Raises:
             EnvironmentLacksError: there is none at all.

@@ -58,24 +58,22 @@ class VenvEngine:
             absent={"image_bytes": "the venv engine has no image"},
         )
 
-    def usual_python(self, fits: Callable[[Python], bool]) -> Python:
-        """As containers have, where this machine has it or uv can install it; else the newest one here that fits."""
+    def usual_pythons(self) -> tuple[Python, ...]:
+        """As in containers, where this machine has it or uv can install it; else those that are here, newest first."""
+        return self._usual
+
+    @cached_property
+    def _usual(self) -> tuple[Python, ...]:
         try:
             path = self.interpreters.get(DEFAULT_PYTHON)
         except EnvironmentLacksError as error:
-            present = self.interpreters.present()
+            present = tuple(self.interpreters.present())
             if not present:
                 raise
-            chosen = next(filter(fits, present), present[0])
-            self.say(f"{error.message}; taking Python {version_of(chosen)}, {self._why(chosen, present, fits)}")
-            return chosen
+            self.say(f"{error.message}; taking what is here: Python {', '.join(map(version_of, present))}")
+            return present
         self.say(f"Python {version_of(DEFAULT_PYTHON)}, as in containers: {path}")
-        return DEFAULT_PYTHON
-
-    def _why(self, chosen: Python, present: Sequence[Python], fits: Callable[[Python], bool]) -> str:
-        if not fits(chosen):
-            return "the newest one here, as there is a wheel for none"
-        return "the newest one here" if chosen == present[0] else "the newest one here that there is a wheel for"
+        return (DEFAULT_PYTHON,)
 
     @contextmanager
     def open(self, target: Target, *, keep: bool = False) -> Iterator[VenvSandbox]:

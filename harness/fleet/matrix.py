@@ -66,7 +66,8 @@ class Combination:
 
     request: Request
     variant: str
-    python: Python
+    python: Python | None
+    """None: the usual one, where the plan is made."""
     as_of: datetime
     installer: str
 
@@ -106,7 +107,7 @@ def combine(matrix: Matrix, now: datetime, today: datetime) -> list[Combination]
     axes: list[Sequence[Any]] = [
         parse_requests(matrix.framework),
         matrix.variant or [DEFAULT_VARIANT],
-        [parse_python(text) for text in matrix.python] or [DEFAULT_PYTHON],
+        [parse_python(text) for text in matrix.python] or [None],
         [parse_as_of(text, now) for text in matrix.as_of] or [today],
         [parse_choice(text, name="installer", among=INSTALLERS) for text in matrix.installer] or ["pip"],
     ]
@@ -133,7 +134,8 @@ class Heat:
     """One cell of a matrix of models, parsed."""
 
     model: str
-    python: Python
+    python: Python | None
+    """None: the usual one, where the plan is made."""
     as_of: datetime
 
 
@@ -141,7 +143,7 @@ def heats(matrix: Matrix, now: datetime, today: datetime) -> list[Heat]:
     """Every model on every Python and day; arguments and errors as for `combine`."""
     if odd := [name for name in ("framework", "variant", "installer", "exclude") if getattr(matrix, name)]:
         raise InputError(f"{odd[0]} is for frameworks, and models are named", tip="sweep one after the other")
-    pythons = [parse_python(text) for text in matrix.python] or [DEFAULT_PYTHON]
+    pythons: list[Python | None] = [parse_python(text) for text in matrix.python] or [None]
     days = [parse_as_of(text, now) for text in matrix.as_of] or [today]
     return list(dict.fromkeys(Heat(*cell) for cell in itertools.product(matrix.model, pythons, days)))
 
@@ -151,7 +153,7 @@ def _matches(one: Combination, exclusion: Exclusion, now: datetime) -> bool:
     return (
         (wanted is None or (one.request.name == wanted.name and wanted.version in (None, one.request.version)))
         and exclusion.variant in (None, one.variant)
-        and (exclusion.python is None or parse_python(exclusion.python) == one.python)
+        and (exclusion.python is None or parse_python(exclusion.python) == (one.python or DEFAULT_PYTHON))
         and (exclusion.as_of is None or parse_as_of(exclusion.as_of, now) == one.as_of)
         and exclusion.installer in (None, one.installer)
     )

@@ -20,7 +20,7 @@ from harness.forecast import Forecast
 from harness.job import DEFAULT_PYTHON, Job, Python, Request, Target
 from harness.night import Night, NightJob, Series, night_id
 from harness.packages.index import File, Index
-from harness.packages.release import settle
+from harness.packages.release import first_python, settle
 from harness.packages.sources import index_for
 from harness.progress import Progress
 from harness.record import Record
@@ -40,14 +40,18 @@ class Planner:
     platform: str
     index_url: str | None
     progress: Progress
-    python: Python = DEFAULT_PYTHON
-    """The usual one where the jobs are done."""
+    pythons: tuple[Python, ...] = (DEFAULT_PYTHON,)
+    """The usual ones where the jobs are done, best first."""
     _indexes: dict[str | None, Index] = field(default_factory=dict)
 
     def index(self, name: str | None) -> Index:
         if name not in self._indexes:
             self._indexes[name] = index_for(name, self.index_url)
         return self._indexes[name]
+
+    def usual_python(self, requests: Sequence[Request], index: str | None, as_of: datetime) -> Python:
+        """The first usual one that all requests have a wheel for."""
+        return first_python(self.pythons, self.platform, requests, index=self.index(index), as_of=as_of)
 
     def sweep(self, combinations: Sequence[Combination], *, retry_failed: bool = False) -> Plan:
         """Every combination as a job; two that mean the same are one.
@@ -97,7 +101,7 @@ class Planner:
         )
         job = Job(
             request=settled,
-            target=Target(one.python, self.platform),
+            target=Target(one.python or self.usual_python([settled], build.index, one.as_of), self.platform),
             variant=one.variant,
             as_of=one.as_of,
             installer=one.installer,
@@ -143,13 +147,13 @@ def plan_night(
 
     Args:
         frameworks: canonical names; none: the whole catalog.
-        pythons: the first that a release has a wheel for is taken; none: `PYTHONS`, or the one that is usual there.
+        pythons: the first that a release has a wheel for is taken; none: `PYTHONS`, or what is usual there instead.
 
     Raises:
         IndexUnavailableError: the index cannot be asked.
     """
     names = list(frameworks or planner.catalog.frameworks)
-    preferred = pythons or (PYTHONS if planner.python == DEFAULT_PYTHON else (planner.python,))
+    preferred = pythons or (PYTHONS if DEFAULT_PYTHON in planner.pythons else planner.pythons)
     since = previous(planner.store, planner.engine, installer, as_of)
     jobs: dict[str, NightJob] = {}
     unplanned: dict[str, str] = {}

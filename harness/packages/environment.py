@@ -23,8 +23,8 @@ from harness.packages import wheel as wheels
 from harness.packages.carried import Carried
 from harness.packages.index import File, Index
 from harness.packages.lock import Lock, Locked, LockStore, Together
-from harness.packages.platforms import tags
-from harness.packages.resolve import choose, locked
+from harness.packages.platforms import choose, tags
+from harness.packages.resolve import locked
 from harness.packages.tools import Tools
 from harness.packages.wheelhouse import Wheelhouse
 from harness.progress import Progress

@@ -6,12 +6,13 @@ decided here, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms
+from packaging.utils import parse_wheel_filename
 
 from harness.job import Target
 from harness.packages.index import File
@@ -104,3 +105,16 @@ def takes_python(file: File, target: Target) -> bool:
         return SpecifierSet(file.requires_python or "").contains(f"{target.python_version}.99")
     except InvalidSpecifier:  # installers do not heed it either
         return True
+
+
+def choose(files: Sequence[File], tags: Sequence[str]) -> File | None:
+    """The file that pip would take: best tag first, then the highest build number."""
+    rank = {tag: place for place, tag in enumerate(tags)}
+
+    def key(file: File) -> tuple[int, tuple[int, str]]:
+        _, _, build, wheel_tags = parse_wheel_filename(file.filename)
+        best = min(rank[str(tag)] for tag in wheel_tags if str(tag) in rank)
+        return -best, (build[0], build[1]) if build else (-1, "")
+
+    fitting = [file for file in files if any(str(tag) in rank for tag in parse_wheel_filename(file.filename)[3])]
+    return max(fitting, key=key) if fitting else None

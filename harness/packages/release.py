@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from packaging.version import Version
 
 from harness.errors import InputError, MeasurementError, NotOnIndexError
-from harness.job import Request, Target, iso_instant
+from harness.job import Python, Request, Target, iso_instant
 from harness.packages.index import Index, Project
-from harness.packages.platforms import tags, takes_python
-from harness.packages.resolve import choose
+from harness.packages.platforms import choose, tags, takes_python
 from harness.packages.wheel import provided_extras
 
 
@@ -71,6 +70,22 @@ def has_wheel(request: Request, target: Target, *, index: Index, as_of: datetime
     files = [file for file in offered if takes_python(file, target)]
     wanted = [file for file in files if request.version in (None, file.version)]
     return choose(wanted, tags(target)) is not None
+
+
+def first_python(
+    pythons: Sequence[Python], platform: str, requests: Iterable[Request], *, index: Index, as_of: datetime
+) -> Python:
+    """The first Python that there is a wheel of every request for; the first of all where there is none.
+
+    Raises:
+        IndexUnavailableError: the index cannot be asked.
+    """
+    needed = list(requests)
+
+    def fits(python: Python) -> bool:
+        return all(has_wheel(one, Target(python, platform), index=index, as_of=as_of) for one in needed)
+
+    return pythons[0] if len(pythons) == 1 else next(filter(fits, pythons), pythons[0])
 
 
 def _refuse_before_first(project: Project, as_of: datetime) -> None:

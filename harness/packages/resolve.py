@@ -18,7 +18,7 @@ from harness.errors import IndexUnavailableError, MeasurementError, NotOnIndexEr
 from harness.job import Job, Python, iso_instant
 from harness.packages.index import File, Index, environment_for_tools
 from harness.packages.lock import Lock, Locked
-from harness.packages.platforms import marker_environment
+from harness.packages.platforms import choose, marker_environment
 from harness.packages.tools import Tools
 
 RESOLVE_SECONDS = 600.0
@@ -126,19 +126,6 @@ def requirements_of(metadata: bytes, job: Job) -> list[Requirement]:
                 one.marker = None
                 wanted.append(one)
     return wanted
-
-
-def choose(files: Sequence[File], tags: Sequence[str]) -> File | None:
-    """The file that pip would take: best tag first, then the highest build number."""
-    rank = {tag: place for place, tag in enumerate(tags)}
-
-    def key(file: File) -> tuple[int, tuple[int, str]]:
-        _, _, build, wheel_tags = parse_wheel_filename(file.filename)
-        best = min(rank[str(tag)] for tag in wheel_tags if str(tag) in rank)
-        return -best, (build[0], build[1]) if build else (-1, "")
-
-    fitting = [file for file in files if any(str(tag) in rank for tag in parse_wheel_filename(file.filename)[3])]
-    return max(fitting, key=key) if fitting else None
 
 
 def _offered(files: Sequence[File], job: Job) -> str:

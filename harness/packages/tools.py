@@ -1,6 +1,6 @@
 """The tools that work inside a sandbox (pip, pip-tools, uv): pinned by hash, unpacked once, mounted read-only.
 
-All but uv are pure Python, so a wheel unpacked into a flat folder is enough: nothing is installed
+All but uv are Python, so a wheel unpacked into a flat folder is enough: nothing is installed
 into a base image or into the environment that is measured.
 """
 
@@ -18,7 +18,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from packaging.markers import Marker
-from packaging.utils import parse_wheel_filename
 
 from harness.engines import images
 from harness.engines.sandbox import PYTHON, Engine, Limits, last_line
@@ -28,7 +27,7 @@ from harness.packages import wheel as wheels
 from harness.packages.carried import Carried
 from harness.packages.index import File, Index
 from harness.packages.lock import Locked
-from harness.packages.platforms import marker_environment
+from harness.packages.platforms import choose, marker_environment, tags
 from harness.packages.wheelhouse import Wheelhouse
 from harness.progress import Progress
 
@@ -152,30 +151,21 @@ def _pins(text: str, target: Target) -> Iterator[Pin]:
 
 
 def _choose(tool: str, pin: Pin, target: Target, index: Index | None, carried: Carried | None) -> Locked:
-    """The pinned wheel: a pure one, or one of the target's platform; a carried one first."""
-    fitting = _fitting(carried.of(pin.name) if carried else (), pin.hashes, target)
-    if not fitting and index is not None:
-        fitting = _fitting(index.project(pin.name).wheels, pin.hashes, target)
-    if not fitting:
+    """The pinned wheel that the target takes; a carried one first."""
+
+    def fitting(files: Iterable[File]) -> File | None:
+        return choose([file for file in files if file.sha256 in pin.hashes], tags(target))
+
+    file = fitting(carried.of(pin.name) if carried else ())
+    if file is None and index is not None:
+        file = fitting(index.project(pin.name).wheels)
+    if file is None:
         what = f"no pinned wheel of {pin.name}=={pin.version} for {target.platform}"
         if index is None:
             tip = f"carry the files that images/tools/{tool}.txt pins"
             raise EnvironmentLacksError(f"{what} is among the carried ones", tip=tip)
         raise EnvironmentLacksError(f"the index has {what}", tip="use an index that mirrors the public one")
-    file = fitting[0]
     return Locked(pin.name, pin.version, file.filename, file.sha256, file.size or 0, file.upload_time)
-
-
-def _fitting(files: Iterable[File], hashes: frozenset[str], target: Target) -> list[File]:
-    return sorted(
-        (file for file in files if file.sha256 in hashes and _fits(file, target)), key=lambda file: file.filename
-    )
-
-
-def _fits(file: File, target: Target) -> bool:
-    machine = target.platform.removeprefix("linux_")
-    tags = {tag.platform for tag in parse_wheel_filename(file.filename)[3]}
-    return "any" in tags or any(tag.startswith("manylinux") and tag.endswith(machine) for tag in tags)
 
 
 def _unpack(path: Path, folder: Path) -> None:

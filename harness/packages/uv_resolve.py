@@ -21,8 +21,7 @@ from harness.engines import process
 from harness.errors import IndexUnavailableError, MeasurementError, SkippedError, UnsupportedError
 from harness.job import Request, Target, iso_instant
 from harness.packages.index import File, Index, environment_for_tools
-from harness.packages.platforms import PLATFORMS, tags
-from harness.packages.resolve import choose
+from harness.packages.platforms import PLATFORMS, choose, tags
 from harness.packages.tools import Tools
 from harness.packages.wheel import is_sha256, is_wheel_filename
 

@@ -8,13 +8,11 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
-from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion
 
@@ -27,6 +25,8 @@ METADATA_BYTES = 8 * 2**20
 SHOWN_CHARS = 200
 _RECORD = ".dist-info/RECORD"
 _SCRIPTS = ("console_scripts", "gui_scripts")
+# Control characters, and what some take for a blank or for the end of a line: str.splitlines() and str.strip() do.
+_ODD_BLANK = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]")
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Wheel:
     """Import packages that it brings, best guess first."""
     extras: tuple[str, ...]
     requires: tuple[str, ...] = ()
-    """The lines of `Requires-Dist`, as they are."""
-    tags: frozenset[Tag] = frozenset()
-    """Those that its WHEEL file names."""
+    """The lines of `Requires-Dist`, unfolded."""
+    tags: tuple[str, ...] = ()
+    """Those that its WHEEL file names, compressed as they are: `py2.py3-none-any`."""
 
 
 def look(path: Path) -> Wheel:
@@ -70,8 +70,8 @@ def look(path: Path) -> Wheel:
         unpacked_bytes=unpacked,
         top_level=_rank(path.name, top_level or _top_level_of(names)),
         extras=_extras(metadata),
-        requires=tuple(metadata.get_all("Requires-Dist", [])),
-        tags=_tags(told.get_all("Tag", [])),
+        requires=tuple(" ".join(line.split()) for line in metadata.get_all("Requires-Dist", [])),
+        tags=tuple(filter(None, (line.strip() for line in told.get_all("Tag", [])))),
     )
 
 
@@ -82,15 +82,6 @@ def provided_extras(metadata: str) -> tuple[str, ...]:
 
 def _extras(metadata: Message) -> tuple[str, ...]:
     return tuple(canonicalize_name(extra) for extra in metadata.get_all("Provides-Extra", []))
-
-
-def _tags(lines: Iterable[str]) -> frozenset[Tag]:
-    """The tags that can be read; some wheels have an empty one."""
-    found: set[Tag] = set()
-    for line in lines:
-        with suppress(ValueError):
-            found |= parse_tag(line.strip())
-    return frozenset(found)
 
 
 def is_wheel_filename(name: str) -> bool:
@@ -128,21 +119,27 @@ def refuse_bad_paths(name: str, paths: Sequence[str]) -> None:
 def refuse_bad_scripts(name: str, entry_points: str) -> None:
     """Refuse a wheel, called `name`, for a console script that would be written outside of `bin`.
 
-    pip before 26.1.2 writes it there (CVE-2026-8643). Every line of the two sections is looked at as the readers of
-    this format do, who differ in what separates a name from its value, and in how a section is spelt.
-    https://packaging.python.org/en/latest/specifications/entry-points/
+    pip before 26.1.2 writes it there (CVE-2026-8643), and so do some versions of uv. Installers differ in how they read
+    the file, so what separates lines and what is a blank must be plain, and a line counts for every section that one of
+    them could take it for. https://packaging.python.org/en/latest/specifications/entry-points/
 
     Raises:
-        MeasurementError: it has one.
+        MeasurementError: it has one, or a character that installers read differently.
     """
-    section = ""
-    for line in map(str.strip, entry_points.splitlines()):
-        if line.startswith("[") and line.endswith("]"):
-            section = line.strip("[] \t").casefold()
-        elif section in _SCRIPTS and line and not line.startswith(("#", ";")):
-            for script in (line.partition("=")[0].strip(), re.split("[=:]", line)[0].strip()):
-                if script in (".", "..") or re.search(r"[/\\\0-\x1f]", script):
-                    raise MeasurementError(f"{name} has a script that climbs out of its folder: {shown(script)}")
+    text = entry_points.removeprefix("\ufeff").replace("\r\n", "\n")
+    if not any(section in text.casefold() for section in _SCRIPTS):
+        return
+    if odd := _ODD_BLANK.search(text):
+        raise MeasurementError(f"{name} has {odd[0]!a} in its entry_points.txt, which installers read differently")
+    sections: set[str] = set()
+    for line in map(str.strip, text.split("\n")):
+        if header := re.match(r"\[\s*([^\]]*?)\s*\](.*)", line):
+            sections = {header[1].casefold()} | (sections if header[2] else set())
+        if sections.isdisjoint(_SCRIPTS) or line.startswith("#"):
+            continue
+        for script in (line.partition("=")[0].strip(), re.split("[=:]", line)[0].strip()):
+            if script in (".", "..") or "/" in script or "\\" in script:
+                raise MeasurementError(f"{name} has a script that climbs out of its folder: {shown(script)}")
 
 
 def refuse_bomb(name: str, unpacked_bytes: int, size: int) -> None:

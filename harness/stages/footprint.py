@@ -210,7 +210,6 @@ class _Measurement:
                 self._install(sandbox, wheels, lock, pip, uv)
                 self._phase("ledger")
                 self._ledger(sandbox)
-                unmet = self._check_requirements()
                 # A package that cannot be imported still gets its bytecode weighed: sizes do not depend on it.
                 package = self.draft.fields["import_package"]
                 self._phase("import", f"{package}, first")
@@ -219,7 +218,9 @@ class _Measurement:
                 self._bytecode(sandbox, facts)
                 self._phase("import", f"{package}, {self.settings.repeats} warm, {self.settings.cold_repeats} cold")
                 failure = failure or _attempted(lambda: self._imports(sandbox, package))
-                if unmet:  # told last, so that it costs no figure; it may be why the import failed
+                if (
+                    unmet := self._check_requirements()
+                ):  # last, so that it costs no figure; it may be why an import fails
                     self._phase("check", unmet)
                     raise MeasurementError(unmet)
                 if failure is not None:
@@ -321,7 +322,11 @@ class _Measurement:
     def _check_requirements(self) -> str:
         """What the installation lacks, or nothing: an incomplete lock installs without a word."""
         draft = self.draft
-        found = requirements.check(self.job.request, draft.wheels, self.job.target, draft.environment["python"])
+        try:
+            found = requirements.check(self.job.request, draft.wheels, self.job.target, draft.environment["python"])
+        except Exception as error:  # whatever a wheel makes of it: no check costs a figure that was reached
+            draft.warnings.append(f"requirements were not checked: {type(error).__name__}")
+            return ""
         draft.warnings += found.odd
         more = f"; and {len(found.unmet) - 3} more" if len(found.unmet) > 3 else ""
         return "; ".join(found.unmet[:3]) + more

@@ -30,8 +30,8 @@ from harness.packages.directory import Contents
 from harness.packages.index import CONNECTIONS, File, Index, Project
 from harness.packages.lock import Lock
 from harness.packages.peek import Peek
-from harness.packages.platforms import tags, takes_python
-from harness.packages.resolve import choose, locked
+from harness.packages.platforms import choose, tags, takes_python
+from harness.packages.resolve import locked
 from harness.packages.tools import Tools
 from harness.progress import Progress
 from harness.record import FileLine, LedgerLine

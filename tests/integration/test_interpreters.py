@@ -9,6 +9,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,7 +22,9 @@ from harness.engines.owner import Owners
 from harness.engines.sandbox import PYTHON, Limits, probe
 from harness.engines.venv import VenvEngine
 from harness.errors import EnvironmentLacksError
-from harness.job import Python, Target
+from harness.job import Python, Target, parse_request
+from harness.packages.index import Index, Reach
+from harness.packages.release import first_python
 from tests.conftest import HERE, PLATFORM
 from tests.support.loopback import LoopbackIndex
 from tests.support.program import Program
@@ -78,7 +81,7 @@ def test_what_was_taken_is_said(program: Program, index: LoopbackIndex, tmp_path
         assert program.record["python"] == "3.11"
     else:
         assert "python3.11 is not on this machine" in ended.stderr
-        assert f"taking Python {version_of(PRESENT[0])}, the newest one here" in ended.stderr
+        assert f"taking what is here: Python {version_of(PRESENT[0])}" in ended.stderr
         assert program.record["python"] == version_of(PRESENT[0])
 
 
@@ -92,26 +95,90 @@ class Few(Interpreters):
 
 
 @pytest.mark.parametrize(
-    ("has", "wheels", "taken", "said"),
+    ("has", "usual", "said"),
     [
-        ([(3, 11), (3, 13)], [(3, 13)], (3, 11), "as in containers"),
-        ([(3, 9), (3, 13)], [(3, 9), (3, 13)], (3, 13), "taking Python 3.13, the newest one here"),
-        ([(3, 9), (3, 13)], [(3, 9)], (3, 9), "taking Python 3.9, the newest one here that there is a wheel for"),
-        ([(3, 9), (3, 13)], [], (3, 13), "taking Python 3.13, the newest one here, as there is a wheel for none"),
+        ([(3, 11), (3, 13)], [(3, 11)], "Python 3.11, as in containers: /"),
+        (
+            [(3, 9), (3, 13)],
+            [(3, 13), (3, 9)],
+            "python3.11 is not on this machine; taking what is here: Python 3.13, 3.9",
+        ),
     ],
 )
-def test_the_usual_python(tmp_path: Path, has: list[Python], wheels: list[Python], taken: Python, said: str) -> None:
+def test_the_usual_pythons(tmp_path: Path, has: list[Python], usual: list[Python], said: str) -> None:
     told: list[str] = []
     here = Few(tmp_path)
     here.has = tuple(has)
     with Owners(tmp_path).enroll() as owner:
-        assert VenvEngine(owner, here, told.append).usual_python(lambda python: python in wheels) == taken
-    assert said in told[-1]
+        engine = VenvEngine(owner, here, told.append)
+        assert engine.usual_pythons() == engine.usual_pythons() == tuple(usual)
+    assert len(told) == 1 and told[0].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("tags", "taken"),
+    [
+        (["py3-none-any"], (3, 13)),
+        (["cp39-cp39-linux_x86_64", "cp311-cp311-linux_x86_64"], (3, 9)),
+        (["cp38-none-any"], (3, 13)),
+    ],
+)
+def test_the_newest_that_there_is_a_wheel_for_is_taken(
+    index: LoopbackIndex, tmp_path: Path, tags: list[str], taken: Python
+) -> None:
+    for tag in tags:
+        index.add(build_wheel(tmp_path, "tiny", tag=tag.replace("linux_x86_64", PLATFORM)))
+    reach = Index(Reach(index_url=index.url))
+    pythons = ((3, 13), (3, 9))
+    asked = [parse_request("tiny==1.0")]
+    assert first_python(pythons, PLATFORM, asked, index=reach, as_of=datetime.now(UTC)) == taken
+    gone = [parse_request("gone==1.0")]
+    assert first_python(pythons, PLATFORM, gone, index=reach, as_of=datetime.now(UTC)) == (3, 13)
+
+
+STRAYS = {
+    "says-nothing": "exit 0",
+    "says-something-else": "echo hello world foo",
+    "is-of-another-version": "echo interpreter 3 8 /usr/bin/python3.8",
+    "hangs-up": "kill $$",
+}
+
+
+@pytest.mark.parametrize("program", STRAYS.values(), ids=STRAYS)
+def test_what_is_called_so_and_is_none_is_passed_over(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stray = tmp_path / "bin" / "python3.14"
+    stray.parent.mkdir()
+    stray.write_text(f"#!/bin/sh\n{program}\n")
+    stray.chmod(0o755)
+    monkeypatch.setenv("PATH", str(stray.parent))
+    assert Interpreters(tmp_path).find((3, 14)) is None
+
+
+def test_a_wrapper_that_says_more_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    wrapper = folder / "python3.14"
+    wrapper.write_text("#!/bin/sh\necho using python\necho\necho interpreter 3 14 '/opt/a folder/python3.14'\n")
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'nowhere'}::{folder}")
+    assert Interpreters(tmp_path).find((3, 14)) == "/opt/a folder/python3.14"
+
+
+def test_the_newest_patch_release_of_uvs_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for patch in (2, 10, 9):
+        place = tmp_path / "pythons" / f"cpython-3.14.{patch}-linux-x86_64-gnu" / "bin" / "python3.14"
+        place.parent.mkdir(parents=True)
+        place.write_text(f"#!/bin/sh\necho interpreter 3 14 {place}\n")
+        place.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "cpython-3.14.10-" in str(Interpreters(tmp_path).find((3, 14)))
 
 
 def test_a_machine_without_any_is_told_what_to_do(tmp_path: Path) -> None:
     with Owners(tmp_path).enroll() as owner, pytest.raises(EnvironmentLacksError, match=r"python3\.11 is not on") as no:
-        VenvEngine(owner, Few(tmp_path)).usual_python(lambda _: True)
+        VenvEngine(owner, Few(tmp_path)).usual_pythons()
     assert "ENGINE=docker" in no.value.tip
 
 
@@ -180,6 +247,18 @@ def test_one_that_is_not_here_is_installed_by_uv(tmp_path: Path, uv: Path, monke
     assert list((tmp_path / "cache" / "pythons").glob(f"cpython-{HERE.python_version}.*"))
     again = Elsewhere(tmp_path / "cache")  # another run finds it, without uv
     assert again.get(HERE.python) == found
+
+
+def test_the_users_configuration_of_uv_does_not_lead_astray(
+    tmp_path: Path, uv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uv.toml").write_text('required-version = ">=99"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UV_PYTHON_PREFERENCE", "only-managed")
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", "http://127.0.0.1:9/nothing.json")
+    with pytest.raises(EnvironmentLacksError) as no:
+        Elsewhere(tmp_path / "cache", lambda: uv).get(HERE.python)
+    assert "version" not in no.value.message.split("could not install it: ")[1]
 
 
 def test_why_uv_could_not_install_it_is_said(tmp_path: Path, uv: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,10 @@ def test_an_incomplete_lock_is_told_last_and_costs_no_figure(program: Program, i
     assert missing <= {"resolve_seconds", "image_bytes", "download_seconds"}
 
 
+def test_a_folded_requirement_is_one(program: Program, index: LoopbackIndex) -> None:
+    assert measured(program, index, "\n gone>=1").reason == "tiny 1.0 requires gone>=1, which is missing"
+
+
 def test_what_is_missing_is_told_rather_than_the_import_that_fails_for_it(
     program: Program, index: LoopbackIndex
 ) -> None:

@@ -44,7 +44,7 @@ def test_every_combination_but_what_is_left_out(tmp_path: Path) -> None:
 
 def test_what_is_not_named_is_usual() -> None:
     (one,) = combine(framework=["torch"])
-    assert (one.variant, one.python, one.as_of, one.installer) == ("pypi", (3, 11), TODAY, "pip")
+    assert (one.variant, one.python, one.as_of, one.installer) == ("pypi", None, TODAY, "pip")
 
 
 def test_what_means_the_same_is_one() -> None:

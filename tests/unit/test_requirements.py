@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
-from packaging.tags import parse_tag
 
 from harness.job import Target, parse_request
 from harness.packages import requirements
@@ -13,7 +13,7 @@ from harness.packages.lock import Locked
 from harness.packages.requirements import Checked
 from harness.packages.wheel import Wheel
 
-ANY = parse_tag("py3-none-any")
+ANY = ("py3-none-any",)
 HERE = (Target((3, 11)), "3.11.2")
 
 
@@ -32,7 +32,8 @@ def check(asked: str, **wheels: Sequence[str]) -> Checked:
     [
         (["base"], ()),
         (["base>=1,<3"], ()),
-        (["Base_"], ("tiny 1.0 requires base-, which is missing",)),
+        (["Ba_Se"], ("tiny 1.0 requires ba-se, which is missing",)),
+        (["gone===1\x1b]0"], ("tiny 1.0 requires gone===1\\x1b]0, which is missing",)),
         (["base>=3"], ("tiny 1.0 requires base>=3, and base is 2.0rc1",)),
         (["base>=1"], ()),  # a pre-release that was chosen is one that is there
         (["gone"], ("tiny 1.0 requires gone, which is missing",)),
@@ -78,7 +79,31 @@ def test_what_is_no_requirement_is_odd_and_costs_nothing() -> None:
 )
 def test_tags_that_the_target_does_not_take_are_odd(told: str, odd: Sequence[str]) -> None:
     locked = Locked("tiny", "1.0", "tiny.whl", "0" * 64, 1, None)
-    wheel = Wheel(1, ("tiny",), (), (), parse_tag(told) if told else frozenset())
+    wheel = Wheel(1, ("tiny",), (), (), (told,) if told else ())
     found = requirements.check(parse_request("tiny==1.0"), {locked: wheel}, *HERE)
     assert found.unmet == ()
     assert len(found.odd) == len(odd) and all(map(str.startswith, found.odd, odd))
+
+
+def test_a_tag_that_stands_for_millions_is_not_unfolded() -> None:
+    many = ".".join(f"x{number}" for number in range(150))
+    locked = Locked("tiny", "1.0", "tiny.whl", "0" * 64, 1, None)
+    wheel = Wheel(1, ("tiny",), (), (), (f"{many}-{many}-{many}",))
+    started = time.monotonic()
+    found = requirements.check(parse_request("tiny==1.0"), {locked: wheel}, *HERE)
+    assert time.monotonic() - started < 1
+    assert found.odd[0].startswith("tiny 1.0 is for another platform or Python by its WHEEL file")
+
+
+def test_a_long_chain_of_extras_is_followed_once() -> None:
+    chain = [f"tiny[a{number + 1}]; extra == 'a{number}'" for number in range(300)]
+    started = time.monotonic()
+    assert check("tiny[a0]==1.0", tiny_1_0=[*chain, "gone; extra == 'a300'"]).unmet == (
+        "tiny 1.0 requires gone, which is missing",
+    )
+    assert time.monotonic() - started < 5
+
+
+def test_oddities_are_bounded() -> None:
+    found = check("tiny==1.0", tiny_1_0=["!!"] * 20_000, base_1_0=["(" * 5_000, "x" * 20_000])
+    assert len(found.odd) == requirements.MOST_ODD + 1 and max(map(len, found.odd)) <= requirements.SHOWN_CHARS

@@ -104,7 +104,20 @@ BAD_SCRIPTS = {
     "indented": "[console_scripts]\nfine = tiny:main\n  ../x = tiny:main\n",
     "colon-separates": "[console_scripts]\n../x : tiny\n",
     "colon-in-the-name": "[console_scripts]\na:../x = tiny:main\n",
+    # not one reader takes all of these for a script of that name, but each of them is taken so by one
+    "text-after-the-header": "[console_scripts] x\n../x = tiny:main\n",
+    "comment-after-the-header": "[console_scripts] ; x\n../x = tiny:main\n",
+    "text-after-another-header": "[console_scripts]\n[other] x\n../x = tiny:main\n",
+    "semicolon": "[console_scripts]\n;/../x = tiny:main\n",
+}
+ODD_BLANKS = {
     "control-character": "[console_scripts]\na\x08b = tiny:main\n",
+    "blank-in-the-header": "[\xa0console_scripts\xa0]\n../x = tiny:main\n",
+    "vertical-tab": "[\x0bconsole_scripts]\n../x = tiny:main\n",
+    "form-feed": "[console_scripts]\n#\x0c[other]\n../x = tiny:main\n",
+    "carriage-return": "[console_scripts]\n#\r[other]\n../x = tiny:main\n",
+    "line-separator": "[console_scripts]\nx = tiny:main\u2028[other]\n../x = tiny:main\n",
+    "next-line": "[console_scripts]\nx = tiny:main\x85[other]\n../x = tiny:main\n",
 }
 
 
@@ -118,10 +131,19 @@ def test_a_script_that_would_be_written_elsewhere_is_refused(tmp_path: Path, ent
     assert error.message.startswith(f"{path.name} has a script that climbs out of its folder: ")
 
 
+@pytest.mark.parametrize("entry_points", ODD_BLANKS.values(), ids=ODD_BLANKS)
+def test_what_installers_read_differently_is_refused(tmp_path: Path, entry_points: str) -> None:
+    files = {"tiny.py": b"", "tiny-1.0.dist-info/entry_points.txt": entry_points.encode()}
+    error = refused(MeasurementError, look, build_wheel(tmp_path, "tiny", files=files))
+    assert "in its entry_points.txt, which installers read differently" in error.message
+
+
 @pytest.mark.parametrize(
     "entry_points",
     [
         "",
+        "\ufeff[console_scripts]\r\ntiny = tiny:main\r\n\r\n[mime.types]\r\na/b = tiny:Json\r\n",
+        "[other]\nx\xa0y = tiny:main\n",
         "[console_scripts]\ntiny = tiny:main\ntiny-3.11 = tiny.sub:main [extra]\n# ../x = tiny:main\n",
         "[mime.types]\napplication/json = tiny:Json\n",  # names of other groups are no files
         "no section = ../x\n",
