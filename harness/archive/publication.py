@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -149,7 +150,9 @@ def _copy(path: Path, results: Path) -> Copy:
     if target.is_file():
         return Copy(path, target)
     page = path.with_name(Nights(results).summary(value).name) if isinstance(value, Night) else None
-    locks = _locks(path, getattr(value, "lock_sha256", None), results)
+    # a forecast keeps no lock: it was told by the index, and nothing was installed
+    named = None if isinstance(value, Forecast) else getattr(value, "lock_sha256", None)
+    locks = _locks(path, named, results)
     return Copy(path, target, locks, page if page is not None and page.is_file() else None)
 
 
@@ -159,13 +162,20 @@ def _locks(path: Path, sha256: str | None, results: Path) -> tuple[Path, ...]:
         return ()
     sources = dict.fromkeys([path.absolute().parent.parent.parent, *places(results)])
     found = [one for place in sources for one in sorted((place / LOCKS).glob(f"*-{sha256[:12]}"))]
-    whole = {one.name: one for one in reversed(found) if all((one / name).is_file() for name in LOCK_FILES)}
+    whole = {one.name: one for one in reversed(found) if _is_whole(one, sha256)}
     if not whole:
         raise InputError(
-            f"{path.name} names the lock {sha256[:12]}..., which is not in {results / LOCKS}",
+            f"{path.name} names the lock {sha256[:12]}..., which is not in {results / LOCKS}, or was altered",
             tip="without its lock nobody can replay it: measure it again",
         )
     return tuple(whole.values())
+
+
+def _is_whole(folder: Path, sha256: str) -> bool:
+    """Whether both forms of a lock are there, and it is the one of that name: that of its requirements."""
+    if not all((folder / name).is_file() for name in LOCK_FILES):
+        return False
+    return hashlib.sha256((folder / LOCK_FILES[0]).read_bytes()).hexdigest() == sha256
 
 
 def _write(source: Path, target: Path) -> bool:

@@ -229,13 +229,18 @@ class LockStore:
         Raises:
             InputError: it is not there, or altered.
         """
-        altered = ""
+        wrong: InputError | None = None
         for path in (path for folder in self.folders for path in folder.glob(f"*-{sha256[:12]}/pylock.toml")):
-            lock = _read(path)
+            try:
+                lock = _read(path)
+            except InputError as error:
+                wrong = wrong or error
+                continue
             if lock.sha256 == sha256:
                 return lock
-            altered = altered or f"{path} was altered: its sha256 is {lock.sha256}, not {sha256}"
-        raise InputError(altered or f"no lock with sha256 {sha256[:12]}... in {' or '.join(map(str, self.folders))}")
+            wrong = wrong or InputError(f"{path} was altered: its sha256 is {lock.sha256}, not {sha256}")
+        folders = " or ".join(map(str, self.folders))
+        raise wrong or InputError(f"no lock with sha256 {sha256[:12]}... in {folders}")
 
     def add(self, asked: Asked, lock: Lock) -> Path:
         """Write both forms, unless they are here or in one of the other places; returns their folder."""

@@ -408,6 +408,14 @@ def test_every_byte_between_forecast_and_installation_is_accounted_for(
     )
 
 
+def test_a_published_record_is_verified_against_its_published_lock(program: Program, installable: str) -> None:
+    assert program.measure(installable, "--engine", "venv", "--publish").status == 0
+    (path,) = program.results.glob("published/records/*/*.json")
+    ended = program.run("verify-forecast", path.stem, "--results", str(program.results))
+    assert ended.status == 0, ended.stderr
+    assert ended.stdout.startswith(f"{path.stem} (published)\n")
+
+
 def test_a_record_that_is_not_what_was_forecast_is_told(program: Program, installable: str) -> None:
     assert program.measure(installable, "--engine", "venv").status == 0
     (path,) = program.record_files

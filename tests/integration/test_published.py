@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.archive.store import PUBLISHED, Store
+from harness.archive.store import PUBLISHED, Forecasts, Nights, Store
+from harness.cli.main import cli
 from harness.record import Record
 from tests.conftest import HERE
+from tests.support.forecasts import forecast
 from tests.support.loopback import LoopbackIndex
 from tests.support.program import REPOSITORY, Ended, Program
 from tests.support.wheels import build_wheel
+from tests.unit.test_nights import night
 
 pytestmark = pytest.mark.integration
 
@@ -206,6 +209,23 @@ def test_a_measurement_takes_no_lock_from_the_other_place(kept: Program, program
     assert len(list(program.results.glob("locks/*"))) == 2
 
 
+@pytest.mark.parametrize("command", ["measure", "forecast", "infer", "providers", "sweep", "nightly", "charts", "site"])
+def test_whoever_writes_can_publish_and_only_a_night_does_so_unasked(command: str) -> None:
+    (option,) = (one for one in cli.commands[command].params if one.name == "publish")
+    assert option.default is (command == "nightly")
+
+
+def test_make_publishes(kept: Program, program: Program) -> None:
+    program.environment |= {"HARNESS_INDEX_URL": kept.environment["HARNESS_INDEX_URL"]}
+    (program.cache / "tools").symlink_to(kept.cache / "tools")
+    ended = program.make("forecast", "FRAMEWORK=tiny==1.0", "AS_OF=2024-06-01", "PUBLISH=1")
+    assert ended.status == 0, ended.stderr
+    assert list(program.results.glob("published/forecasts/tiny/*.json"))
+    assert not (program.results / "forecasts").exists()
+    ended = program.make("forecast", "FRAMEWORK=tiny==1.0", "PUBLISH=maybe")
+    assert "PUBLISH is 'maybe', which is neither yes nor no" in ended.stderr
+
+
 # Publishing
 
 
@@ -220,6 +240,20 @@ def test_all_that_is_the_users_own_is_published_byte_for_byte(program: Program) 
     assert files(published / "records").items() >= there.items()
     assert sorted(versions(published / "footprint.csv")) == ["1.0", "1.1"]
     assert told.splitlines()[-3:] == [str(target), f"{published}: 1 new document", "next: make charts PUBLISH=1"]
+
+
+def test_a_forecast_and_a_night_with_its_page_are_published(program: Program) -> None:
+    foreseen, planned = forecast(lock_sha256="0" * 64), night()
+    Forecasts(program.results).add(foreseen)
+    shelf = Nights(program.results)
+    shelf.add(planned)
+    shelf.summary(planned).write_text("# Night\n")
+    assert foreseen.lock_sha256, "which is kept nowhere"
+    answer(program, "publish-results", foreseen.record_id, planned.record_id)
+    published = program.results / PUBLISHED
+    assert list(Forecasts(published).all()) == [foreseen] and list(Nights(published).all()) == [planned]
+    assert Nights(published).summary(planned).read_text() == "# Night\n"
+    assert versions(published / "footprint.csv") == ["1.0"] and versions(published / "forecast.csv") == ["2.3.0"]
 
 
 def test_a_second_time_nothing_is_copied(program: Program) -> None:
@@ -257,8 +291,10 @@ def test_nothing_to_publish_is_bad_input(program: Program) -> None:
     refused(program.run("publish-results", "--quiet", "tiny"), "there is no record or forecast of tiny")
 
 
-def test_a_record_without_its_lock_is_not_published(program: Program) -> None:
-    shutil.rmtree(program.results / "locks")
+@pytest.mark.parametrize("spoil", [shutil.rmtree, lambda place: (place / "requirements.txt").write_text("other==1\n")])
+def test_a_record_without_its_lock_is_not_published(program: Program, spoil: Callable[[Path], object]) -> None:
+    (lock,) = program.results.glob("locks/*")
+    spoil(lock)
     source = only(program.results)
     refused(program.run("publish-results", "--quiet", source.stem), "names the lock", "measure it again")
     ended = program.run("publish-results")

@@ -168,6 +168,18 @@ def test_an_altered_lock_is_refused_by_its_sha256(tmp_path: Path) -> None:
     assert "was altered" in error.message and LOCK.sha256 in error.message
 
 
+def test_a_lock_of_another_place_is_found_by_its_sha256_and_not_for_a_new_measurement(tmp_path: Path) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    place = LockStore(other).add(JOB, LOCK)
+    store = LockStore(own, other)
+    assert store.by_sha256(LOCK.sha256) == LOCK
+    assert store.find(JOB) is None
+    assert store.add(JOB, LOCK) == place and not own.exists()
+    for spoilt in ("not a lock", LOCK.to_pylock(JOB).replace("1.26.4", "1.26.3")):
+        (LockStore(own).add(JOB, LOCK) / "pylock.toml").write_text(spoilt)
+        assert store.by_sha256(LOCK.sha256) == LOCK
+
+
 def test_a_lock_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "no lock with sha256 0000" in refused(InputError, LockStore(tmp_path).by_sha256, "0" * 64).message
 
