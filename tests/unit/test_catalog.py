@@ -53,7 +53,7 @@ def test_edits(one: str, other: str, count: int) -> None:
 
 
 @given(WORDS, WORDS, st.sampled_from("abcd"), st.integers(0, 6))
-def test_one_edit_more_is_at_most_one_more(one: str, other: str, letter: str, at: int) -> None:
-    assert abs(edits(one[:at] + letter + one[at:], other) - edits(one, other)) <= 1
+def test_edits_are_counted(one: str, other: str, letter: str, at: int) -> None:
     assert (edits(one, other) == 0) == (one == other)
-    assert abs(len(one) - len(other)) <= edits(one, other) <= max(len(one), len(other))
+    assert abs(len(one) - len(other)) <= edits(one, other) == edits(other, one) <= max(len(one), len(other))
+    assert edits(one[:at] + letter + one[at:], one) == 1
