@@ -382,7 +382,7 @@ def test_fits_says_which_is_forecast_and_what_was_counted(forecasts: Program) ->
     assert [row[0] for row in rows] == [
         "framework", "openvino 2026.3.0 (forecast)", "torch 2.15.0 (measured)", "jax 0.5.0 (forecast)",
     ]  # fmt: skip
-    assert rows[1][2:] == ["> 180.0 MB", "unknown", "-", "yours"]
+    assert rows[1][2:] == ["> 180.0 MB", "unknown", "-"]
     assert "counted: unpacked, forecast: all but what the installer writes itself" in page
     assert "openvino 2026.3.0 (forecast), cp311 linux_x86_64, pypi: cannot be told: bytecode_bytes: " in page
     assert "jax 0.5.0 (forecast), cp311 linux_x86_64, pypi: unsupported in lock: no wheel" in page

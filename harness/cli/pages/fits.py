@@ -36,14 +36,21 @@ def verdicts(found: Sequence[Verdict], whose: Sequence[str], limit: Limit, conso
     one_platform = len({one.weighed.platform for one in found}) == 1
     # what was measured has no need to say so where all was
     forecast = any(isinstance(one.weighed, Forecast) for one in found)
-    rows = [
-        (*_row(one, one_platform=one_platform, forecast=forecast), origin)
-        for one, origin in zip(found, whose, strict=True)
-    ]
-    table(console, ("framework", "build", ">size", "", ">to spare", "whose"), rows)
+    rows = (_row(one, one_platform=one_platform, forecast=forecast) for one in found)
+    table(console, ("framework", "build", ">size", "", ">to spare"), rows)
+    say(console, _whose([_named(one.weighed) for one in found], whose))
     for counted in dict.fromkeys(one.counted for one in found if one.counted):
         say(console, f"counted: {counted}")
     _notes(found, console)
+
+
+def _whose(names: Sequence[str], whose: Sequence[str]) -> str:
+    """Below the table, which fills 80 columns: `yours: torch 2.3.0, cp311 linux_x86_64; the others: published`."""
+    of = {word: [name for name, one in zip(names, whose, strict=True) if one == word] for word in dict.fromkeys(whose)}
+    *few, most = sorted(of, key=lambda word: len(of[word]))
+    told = [f"{word}: {', '.join(of[word])}" for word in few]
+    rest = f"the others: {most}" if few and len(of[most]) > 2 else f"{most}: {', '.join(of[most]) if few else 'all'}"
+    return "; ".join((*told, rest))
 
 
 def _row(one: Verdict, *, one_platform: bool, forecast: bool) -> tuple[str, ...]:
