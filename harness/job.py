@@ -6,7 +6,6 @@ refused before anything starts.
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from harness.errors import InputError
+from harness.parsing import quoted
 
 MAX_REQUEST_CHARS = 200
 PLATFORMS = ("linux_x86_64", "linux_aarch64", "macos_arm64", "windows_x86_64")
@@ -130,19 +130,13 @@ def iso_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
-def _shown(text: str) -> str:
-    """`text` for an error message: printable ASCII, and short."""
-    plain = text.encode("unicode_escape").decode("ascii")
-    return f"'{plain[:60]}...'" if len(plain) > 60 else f"'{plain}'"
-
-
 def parse_request(text: str) -> Request:
     """Parse one `name[extras]==version`.
 
     Raises:
         InputError: for anything else; the message says what was wrong with it.
     """
-    shown = _shown(text)
+    shown = quoted(text)
     if not text.strip():
         raise InputError("no framework given", tip=f"name one, {EXAMPLE}")
     if len(text) > MAX_REQUEST_CHARS:
@@ -186,7 +180,7 @@ def _parse_version(text: str | None, shown: str) -> Version | None:
     try:
         return Version(text)
     except InvalidVersion:
-        raise InputError(f"{shown}: {_shown(text)} is not a version", tip=f"give an exact one, {EXAMPLE}") from None
+        raise InputError(f"{shown}: {quoted(text)} is not a version", tip=f"give an exact one, {EXAMPLE}") from None
 
 
 def _parse_extras(text: str | None, shown: str) -> tuple[str, ...]:
@@ -195,7 +189,7 @@ def _parse_extras(text: str | None, shown: str) -> tuple[str, ...]:
     extras = [extra.strip() for extra in text.split(",")]
     for extra in extras:
         if not re.fullmatch(_NAME, extra, re.ASCII):
-            raise InputError(f"{shown}: {_shown(extra)} is not the name of an extra", tip="write name[extra]==version")
+            raise InputError(f"{shown}: {quoted(extra)} is not the name of an extra", tip="write name[extra]==version")
     return tuple(sorted({canonicalize_name(extra) for extra in extras}))
 
 
@@ -214,7 +208,7 @@ def split_requests(text: str) -> list[str]:
         InputError: where the text spans lines or holds control characters.
     """
     if any(ord(c) < 32 or ord(c) == 127 for c in text):
-        raise InputError(f"{_shown(text)} has a control character in it", tip="separate frameworks with blanks")
+        raise InputError(f"{quoted(text)} has a control character in it", tip="separate frameworks with blanks")
     # "torch == 2.3" is one request, "torch==2.3 jax" two; anything with an address, marker
     # or foreign letter in it stays whole, so that the error can show it whole.
     joined = re.sub(r" *(=+) *", r"\1", text.strip())
@@ -243,7 +237,7 @@ def parse_python(text: str) -> Python:
     match = re.fullmatch(r"(?:cp)?3\.?([0-9]{1,2})", text.strip(), re.ASCII)
     if match is None or (3, int(match[1])) not in PYTHONS:
         known = f"{PYTHONS[0][0]}.{PYTHONS[0][1]} to {PYTHONS[-1][0]}.{PYTHONS[-1][1]}"
-        raise InputError(f"Python {_shown(text)} cannot be measured", tip=f"use {known}, for example PYTHON=3.11")
+        raise InputError(f"Python {quoted(text)} cannot be measured", tip=f"use {known}, for example PYTHON=3.11")
     return (3, int(match[1]))
 
 
@@ -265,7 +259,7 @@ def parse_as_of(text: str, now: datetime) -> datetime:
     Raises:
         InputError: for an empty, malformed or future date.
     """
-    shown = _shown(text)
+    shown = quoted(text)
     stripped = text.strip()
     tip = "write a date such as 2024-04-25, or an instant such as 2024-04-25T12:00:00Z"
     if not stripped:
@@ -298,70 +292,6 @@ def parse_as_of(text: str, now: datetime) -> datetime:
         raise InputError(f"{shown} is not a date", tip=tip) from None
 
 
-def parse_count(text: str, *, name: str, low: int, high: int) -> int:
-    """A whole number between `low` and `high`, both included.
-
-    Raises:
-        InputError: otherwise.
-    """
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip(), re.ASCII) or not low <= int(text) <= high:
-        raise InputError(f"{name} {_shown(text)} is not a whole number from {low} to {high}", tip=f"try {name} {low}")
-    return int(text)
-
-
-def parse_choice(text: str, *, name: str, among: Sequence[str]) -> str:
-    """`text`, if it is one of `among`.
-
-    Raises:
-        InputError: otherwise.
-    """
-    if text not in among:
-        raise InputError(f"{name} {_shown(text)} is not one of {', '.join(among)}")
-    return text
-
-
-def parse_seconds(text: str, *, name: str, high: float = 86_400) -> float:
-    """A positive, finite number of seconds.
-
-    Raises:
-        InputError: otherwise.
-    """
-    try:
-        value = float(text) if text.isascii() else math.nan
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= high:
-        raise InputError(f"{name} {_shown(text)} is not a number of seconds above 0 and up to {high:.0f}")
-    return value
-
-
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-
-
-def parse_size(text: str, *, name: str) -> int:
-    """`8GiB`, `500MB`, `1000000`, in bytes.
-
-    Raises:
-        InputError: otherwise.
-    """
-    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([kmg]i?)?b?", text.strip().lower(), re.ASCII)
-    if match is None or not text.isascii():
-        raise InputError(f"{name} {_shown(text)} is not a size", tip="write for example 8GiB or 500MB")
-    return int(float(match[1]) * _UNITS[match[2] or ""])
-
-
-def parse_bytes(text: str, *, name: str) -> int:
-    """A size of memory: `8GiB`, `500MB`.
-
-    Raises:
-        InputError: otherwise, and for less than 64 MiB, in which no interpreter starts reliably.
-    """
-    value = parse_size(text, name=name)
-    if value < 64 * 2**20:
-        raise InputError(f"{name} {_shown(text)} is less than 64 MiB", tip="give it more, for example 8GiB")
-    return value
-
-
 def parse_import_package(text: str) -> str:
     """A dotted Python identifier.
 
@@ -369,5 +299,5 @@ def parse_import_package(text: str) -> str:
         InputError: otherwise.
     """
     if not _IMPORT.fullmatch(text):
-        raise InputError(f"{_shown(text)} is not the name of an import package", tip="for example sklearn")
+        raise InputError(f"{quoted(text)} is not the name of an import package", tip="for example sklearn")
     return text

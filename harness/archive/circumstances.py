@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from harness.archive.weighed import Weighed, is_whole, method, told_at
-from harness.forecast import Forecast
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
 from harness.job import iso_instant
-from harness.record import Record
 
 
 @dataclass(frozen=True)

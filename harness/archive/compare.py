@@ -8,8 +8,9 @@ from typing import Literal, TypeVar
 
 from harness.archive.circumstances import Circumstance, circumstances
 from harness.archive.weighed import Weighed, figure_of, is_comparable, method, missing, shared_figures
-from harness.forecast import Forecast, ForecastWheel
-from harness.record import DistributionLine, Figures, LockedWheel, ModuleLine, Record
+from harness.documents.base import LockedWheel
+from harness.documents.footprint import DistributionLine, Figures, ModuleLine, Record
+from harness.documents.forecast import Forecast, ForecastWheel
 
 EXACT = (
     "wheel_bytes",

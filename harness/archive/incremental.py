@@ -189,9 +189,9 @@ def _seal(body: str) -> str:
 def _code() -> bytes:
     """Digests of the code that decides what a row is: another version's rows are not taken over."""
     package = Path(__file__).parents[1]
-    values = ("errors.py", "job.py", "record.py", "forecast.py", "inference.py", "providers.py")
-    sources = (*values, *(f"archive/{name}.py" for name in ("weighed", "incremental", "tables")))
-    return b"".join(hashlib.sha256((package / name).read_bytes()).digest() for name in sources)
+    values = (package / "errors.py", package / "job.py", *sorted((package / "documents").glob("*.py")))
+    sources = (*values, *(package / "archive" / f"{name}.py" for name in ("weighed", "incremental", "tables")))
+    return b"".join(hashlib.sha256(path.read_bytes()).digest() for path in sources)
 
 
 @contextmanager

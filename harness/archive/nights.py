@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from harness.archive import series
 from harness.archive.series import Detect, SizeChange, TimeStep
-from harness.night import Night, NightJob
-from harness.record import Record
+from harness.documents.footprint import Record
+from harness.documents.night import Night, NightJob
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from harness.archive.store import (
     places,
     write_whole,
 )
+from harness.documents.forecast import Forecast
+from harness.documents.night import Night
 from harness.errors import EnvironmentLacksError, InputError
-from harness.forecast import Forecast
-from harness.night import Night
 
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 """What a folder or a file may be called: a document of somebody else's must not lead out of the published place."""

@@ -12,11 +12,11 @@ from packaging.version import Version
 
 from harness.archive.store import Forecasts, Shelf, Store, by_id, kind_at
 from harness.archive.weighed import Weighed, as_version, is_whole, told_at
-from harness.catalog import DEFAULT_VARIANT
+from harness.catalogs.frameworks import DEFAULT_VARIANT
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
 from harness.errors import InputError
-from harness.forecast import Forecast
 from harness.job import Request, Target, parse_request
-from harness.record import Record
 
 Build = tuple[str, str, tuple[str, ...], str, str]
 Either = TypeVar("Either", Record, Forecast, Weighed)

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from harness.archive import compare, select
 from harness.archive.compare import Difference
-from harness.night import Series
-from harness.record import Record
+from harness.documents.footprint import Record
+from harness.documents.night import Series
 
 SIZES = ("wheel_bytes", "download_bytes", "installed_bytes")
 """Sizes that are watched."""

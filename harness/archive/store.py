@@ -14,13 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from harness.documents.footprint import Record, parse_record
+from harness.documents.forecast import Forecast, parse_forecast
+from harness.documents.inference import Inference, parse_inference
+from harness.documents.night import Night, parse_night
+from harness.documents.providers import ProviderReport, parse_report
 from harness.errors import EnvironmentLacksError, InputError
-from harness.forecast import Forecast, parse_forecast
-from harness.inference import Inference, parse_inference
 from harness.job import compact_instant
-from harness.night import Night, parse_night
-from harness.providers import ProviderReport, parse_report
-from harness.record import Record, parse_record
 
 Value = TypeVar("Value", Record, Forecast, Inference, ProviderReport, Night)
 Kind = Literal["record", "forecast", "inference record", "provider report", "night"]

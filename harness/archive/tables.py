@@ -12,18 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness import forecast, inference, providers, record
 from harness.archive import datapackage, incremental
 from harness.archive.incremental import Key, Table
 from harness.archive.store import FOLDERS, Forecasts, Inferences, Kind, ProviderReports, Shelf, Store, Value
 from harness.archive.weighed import as_version
+from harness.documents import footprint as record
+from harness.documents import forecast, inference, providers
+from harness.documents.base import Environment
+from harness.documents.footprint import Figures, Record
+from harness.documents.forecast import Forecast, ForecastFigures
+from harness.documents.inference import Figures as InferenceFigures
+from harness.documents.inference import Inference
+from harness.documents.providers import ProviderLine, ProviderReport
 from harness.errors import EnvironmentLacksError
-from harness.forecast import Forecast, ForecastFigures
-from harness.inference import Figures as InferenceFigures
-from harness.inference import Inference
 from harness.job import iso_instant
-from harness.providers import ProviderLine, ProviderReport
-from harness.record import Environment, Figures, Record
 
 KEYS = (
     "record_id",

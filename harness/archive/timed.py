@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from harness.archive.weighed import as_version
-from harness.inference import METHOD, Inference
-from harness.record import Record
+from harness.documents.footprint import Record
+from harness.documents.inference import METHOD, Inference
 
 Machine = tuple[str, str, str, str]
 """CPU model with its count, engine, Python and platform: what times must have in common to be set side by side."""

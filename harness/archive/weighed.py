@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from packaging.version import InvalidVersion, Version
 
-from harness.forecast import Forecast, ForecastFigures
-from harness.record import Figures, Record
+from harness.documents.footprint import Figures, Record
+from harness.documents.forecast import Forecast, ForecastFigures
 
 Weighed = Record | Forecast
 """What tells sizes: `stage` says whether they were measured or forecast."""

@@ -15,16 +15,18 @@ from harness.archive import budgets, compare, select, tables
 from harness.archive.store import ORIGINS, Forecasts, Inferences, Origin, Store
 from harness.archive.timed import proof, proven
 from harness.archive.weighed import Weighed
+from harness.catalogs import limits
 from harness.cli.pages import comparison
 from harness.cli.pages import diff as diff_page
 from harness.cli.pages import fits as fits_page
 from harness.cli.pages import show as show_page
 from harness.cli.render import Page
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference
 from harness.errors import InputError
-from harness.forecast import Forecast
-from harness.inference import Inference
-from harness.job import iso_instant, parse_choice
-from harness.record import Record
+from harness.job import iso_instant
+from harness.parsing import parse_choice
 
 FORMATS = ("table", "markdown", "csv", "json")
 
@@ -164,14 +166,14 @@ def fits(
     Args:
         forecast: take forecasts only.
     """
-    known = budgets.load()
+    known = limits.load()
     if listed or limit is None:
         if as_json:
             _print_json({name: one.model_dump(mode="json") for name, one in known.items()})
         else:
             fits_page.limits(known, Page())
         return 0
-    asked = budgets.parse_limit(limit, known, of)
+    asked = limits.parse_limit(limit, known, of)
     archive = Archive(results, quiet=quiet)
     found = budgets.judge(_asked(archive, frameworks, forecast=forecast), asked)
     if as_json:

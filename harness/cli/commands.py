@@ -12,13 +12,15 @@ from typing import Any
 
 import click
 
-from harness import host, job, record
+from harness import host, job, parsing
 from harness.archive import compare
 from harness.archive import tables as csv_tables
 from harness.archive.store import KINDS, LOCKS, ORIGINS, Kind, Store, places
-from harness.catalog import DEFAULT, Catalog, load
+from harness.catalogs.frameworks import DEFAULT, Catalog, load
 from harness.cli import progress as looks
 from harness.cli import render
+from harness.documents import footprint as record
+from harness.documents.footprint import METHODS
 from harness.engines.choice import ENGINES, open_engine
 from harness.engines.sandbox import Engine, Limits
 from harness.errors import EnvironmentLacksError, InputError
@@ -27,7 +29,6 @@ from harness.packages.lock import LockStore
 from harness.packages.release import first_python, settle
 from harness.packages.sources import index_for
 from harness.packages.tools import uv_from
-from harness.record import METHODS
 from harness.stages import footprint
 
 
@@ -50,8 +51,8 @@ def parse_limits(memory: str | None, timeout: str) -> Limits:
     Raises:
         InputError: a size or a number of seconds is not one.
     """
-    size = job.parse_bytes(memory, name="memory") if memory is not None else host.usual_memory_limit()
-    return Limits(seconds=job.parse_seconds(timeout, name="timeout"), memory_bytes=size)
+    size = parsing.parse_bytes(memory, name="memory") if memory is not None else host.usual_memory_limit()
+    return Limits(seconds=parsing.parse_seconds(timeout, name="timeout"), memory_bytes=size)
 
 
 def measure(
@@ -81,11 +82,11 @@ def measure(
     strangers = catalog.check_names((request.name for request in requests), anyway=anyway)
     version = job.parse_python(python) if python is not None else None
     instant = job.parse_as_of(as_of, now) if as_of is not None else job.default_as_of(now)
-    job.parse_choice(installer, name="installer", among=job.INSTALLERS)
+    parsing.parse_choice(installer, name="installer", among=job.INSTALLERS)
     if engine is not None:
-        job.parse_choice(engine, name="engine", among=ENGINES)
+        parsing.parse_choice(engine, name="engine", among=ENGINES)
     settings = footprint.Settings(
-        repeats=job.parse_count(repeats, name="repeats", low=1, high=1000),
+        repeats=parsing.parse_count(repeats, name="repeats", low=1, high=1000),
         limits=parse_limits(memory, timeout),
         relock=relock,
         keep=keep,
@@ -172,7 +173,7 @@ def replay(
     locks = LockStore(*(place / LOCKS for place in store.places))
     lock = locks.by_sha256(before.lock_sha256)
     if engine is not None:
-        job.parse_choice(engine, name="engine", among=ENGINES)
+        parsing.parse_choice(engine, name="engine", among=ENGINES)
     limits = parse_limits(memory, timeout)
     catalog = load(catalog_file or DEFAULT)
     build = catalog.variant(before.framework, before.variant)
@@ -232,7 +233,7 @@ def images(python: Sequence[str], source: str | None, as_json: bool, quiet: bool
     from harness.engines import images as bases
 
     if source is not None:
-        job.parse_choice(source, name="source", among=("registry", "debian"))
+        parsing.parse_choice(source, name="source", among=("registry", "debian"))
     wanted = [".".join(map(str, job.parse_python(text))) for text in python]
     client = docker.connect()
     if client is None:

@@ -15,7 +15,7 @@ import click
 
 from harness import host
 from harness.archive.store import Store
-from harness.catalog import DEFAULT, load
+from harness.catalogs.frameworks import DEFAULT, load
 from harness.engines import docker, images, venv
 from harness.engines.interpreters import Interpreters
 from harness.engines.owner import Owner, Owners

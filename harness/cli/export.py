@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from harness import job
-from harness import models as catalog
+from harness import parsing
+from harness.catalogs import models as catalog
 from harness.cli.commands import parse_limits
 from harness.cli.infer import open_bench
 from harness.cli.pages.layout import say, table
@@ -39,8 +39,8 @@ def export(
     quiet: bool,
 ) -> int:
     """Have models on disk, and tell where; returns the exit status."""
-    job.parse_choice(opset, name="opset", among=catalog.OPSETS)
-    number = job.parse_count(seed, name="seed", low=0, high=catalog.MAX_SEED)
+    parsing.parse_choice(opset, name="opset", among=catalog.OPSETS)
+    number = parsing.parse_count(seed, name="seed", low=0, high=catalog.MAX_SEED)
     limits = parse_limits(memory, timeout)
     shapes = catalog.parse_shapes(shape)
     if from_file is None:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import job
+from harness import job, parsing
 from harness.archive.store import LOCKS, Store
-from harness.catalog import DEFAULT, load
+from harness.catalogs.frameworks import DEFAULT, load
 from harness.cli.commands import parse_limits
 from harness.engines.choice import ENGINES, open_engine
 from harness.errors import InputError
@@ -103,18 +103,18 @@ def crew(options: Options, results: Path) -> Crew:
     Raises:
         InputError: one cannot be meant.
     """
-    job.parse_choice(options.executor, name="executor", among=EXECUTORS)
+    parsing.parse_choice(options.executor, name="executor", among=EXECUTORS)
     if options.engine is not None:
-        job.parse_choice(options.engine, name="engine", among=ENGINES)
+        parsing.parse_choice(options.engine, name="engine", among=ENGINES)
     if options.scheduler is not None and options.executor != "dask":
         raise InputError("a scheduler is Dask's", tip="add --executor dask")
     settings = Settings(
-        repeats=job.parse_count(options.repeats, name="repeats", low=1, high=1000),
+        repeats=parsing.parse_count(options.repeats, name="repeats", low=1, high=1000),
         limits=parse_limits(options.memory, options.timeout),
     )
     budget = Budget(
-        job.parse_seconds(options.max_time, name="max-time") if options.max_time is not None else None,
-        job.parse_size(options.max_download, name="max-download") if options.max_download is not None else None,
+        parsing.parse_seconds(options.max_time, name="max-time") if options.max_time is not None else None,
+        parsing.parse_size(options.max_download, name="max-download") if options.max_download is not None else None,
     )
     return Crew(
         options,
@@ -127,8 +127,8 @@ def crew(options: Options, results: Path) -> Crew:
             own_memory=options.memory is None,
         ),
         budget,
-        job.parse_count(options.builds, name="builds", low=1, high=MOST_BUILDS),
-        job.parse_count(options.workers, name="workers", low=1, high=MOST_BUILDS),
+        parsing.parse_count(options.builds, name="builds", low=1, high=MOST_BUILDS),
+        parsing.parse_count(options.workers, name="workers", low=1, high=MOST_BUILDS),
         tls(options.tls_ca, options.tls_cert, options.tls_key),
     )
 

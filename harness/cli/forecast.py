@@ -13,17 +13,17 @@ from pathlib import Path
 
 import click
 
-from harness import job
+from harness import job, parsing
 from harness.archive import tables
 from harness.archive.store import Forecasts, identified
-from harness.catalog import DEFAULT, Catalog, load
+from harness.catalogs.frameworks import DEFAULT, Catalog, load
 from harness.cli import progress as looks
 from harness.cli.pages import forecasts as pages
 from harness.cli.pages.forecasts import Moved
 from harness.cli.render import Page
+from harness.documents.forecast import Forecast, Scope
 from harness.engines.owner import Owners
 from harness.errors import InputError
-from harness.forecast import Forecast, Scope
 from harness.packages.index import Index, cache_folder
 from harness.packages.peek import Peek
 from harness.packages.release import settle
@@ -86,7 +86,7 @@ def forecast(
     question = _Question(
         target=job.Target(
             job.parse_python(python) if python is not None else job.DEFAULT_PYTHON,
-            job.parse_choice(platform or f"linux_{os.uname().machine}", name="platform", among=job.PLATFORMS),
+            parsing.parse_choice(platform or f"linux_{os.uname().machine}", name="platform", among=job.PLATFORMS),
         ),
         variant=variant,
         as_of=job.parse_as_of(as_of, now) if as_of is not None else job.default_as_of(now),

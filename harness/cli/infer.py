@@ -12,19 +12,20 @@ from pathlib import Path
 
 import click
 
-from harness import host, job
-from harness import runtimes as catalog
+from harness import host, job, parsing
 from harness.archive import tables
 from harness.archive.store import LOCKS, Inferences
+from harness.catalogs import runtimes as catalog
+from harness.catalogs.models import OPSETS
+from harness.catalogs.runtimes import Runtime
 from harness.cli import progress as looks
 from harness.cli.commands import parse_limits
 from harness.cli.pages import inferences as pages
 from harness.cli.render import Page
+from harness.documents.inference import TRACKS, Inference, Protocol, Track
 from harness.engines.choice import ENGINES, open_engine
 from harness.engines.sandbox import Sandbox
 from harness.errors import InputError
-from harness.inference import TRACKS, Inference, Protocol, Track
-from harness.models import OPSETS
 from harness.packages import environment
 from harness.packages.carried import Carried
 from harness.packages.environment import Prepared, Shop
@@ -33,7 +34,6 @@ from harness.packages.lock import LockStore
 from harness.packages.release import first_python
 from harness.packages.sources import index_for
 from harness.packages.tools import uv_from
-from harness.runtimes import Runtime
 from harness.stages import export, inference
 from harness.stages.inference import Context, Place
 
@@ -88,7 +88,7 @@ def open_bench(
     """
     now = datetime.now(UTC)
     if engine is not None:
-        job.parse_choice(engine, name="engine", among=ENGINES)
+        parsing.parse_choice(engine, name="engine", among=ENGINES)
     instant = job.parse_as_of(as_of, now) if as_of is not None else job.default_as_of(now)
     asked = job.parse_python(python) if python is not None else None
     if offline and wheelhouse is None:
@@ -154,15 +154,15 @@ def infer(
     first = next(iter(known))
     anchor = next((one for one in chosen if one.name == first), known[first])
     export.check_names(models, cache_folder())
-    job.parse_choice(opset, name="opset", among=OPSETS)
-    job.parse_choice(track, name="track", among=tuple(TRACK_WORDS))
+    parsing.parse_choice(opset, name="opset", among=OPSETS)
+    parsing.parse_choice(track, name="track", among=tuple(TRACK_WORDS))
     counts = catalog.parse_threads(threads, len(host.physical_cpus()))
     protocol = Protocol(
-        rounds=job.parse_count(rounds, name="rounds", low=1, high=100),
-        warmup_runs=job.parse_count(warmup_runs, name="warmup-runs", low=1, high=100_000),
-        warmup_seconds=job.parse_seconds(warmup_seconds, name="warmup-seconds"),
-        runs=job.parse_count(runs, name="runs", low=1, high=1_000_000),
-        seconds=job.parse_seconds(seconds, name="seconds"),
+        rounds=parsing.parse_count(rounds, name="rounds", low=1, high=100),
+        warmup_runs=parsing.parse_count(warmup_runs, name="warmup-runs", low=1, high=100_000),
+        warmup_seconds=parsing.parse_seconds(warmup_seconds, name="warmup-seconds"),
+        runs=parsing.parse_count(runs, name="runs", low=1, high=1_000_000),
+        seconds=parsing.parse_seconds(seconds, name="seconds"),
     )
     settings = inference.Settings(protocol, parse_limits(memory, timeout))
     shelf = Inferences(Path(results))

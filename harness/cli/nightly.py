@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from harness import job
+from harness import job, parsing
 from harness.archive import tables
 from harness.archive.nights import Outcome
 from harness.archive.store import KINDS, Forecasts, Inferences, Nights, Store, origin_of
@@ -40,7 +40,7 @@ def nightly(
     """Plan the night, or take up its plan; measure; sum up. Returns the exit status."""
     now = datetime.now(UTC)
     folder = Path(results)
-    job.parse_choice(installer, name="installer", among=job.INSTALLERS)
+    parsing.parse_choice(installer, name="installer", among=job.INSTALLERS)
     pythons = parse_pythons(python)
     instant = job.parse_as_of(as_of, now) if as_of is not None else midnight(now)
     if instant != midnight(instant):

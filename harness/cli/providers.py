@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from harness import runtimes as catalog
 from harness.archive import tables
 from harness.archive.store import ProviderReports
+from harness.catalogs import runtimes as catalog
 from harness.cli.commands import parse_limits
 from harness.cli.infer import open_bench
 from harness.cli.pages import offers
 from harness.cli.render import Page
-from harness.providers import ProviderReport
+from harness.documents.providers import ProviderReport
 from harness.stages import providers as stage
 
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.archive.compare import Replay
+from harness.documents.footprint import Record
 from harness.job import iso_instant
-from harness.record import Record
 
 HEAVIEST = 5
 WHOLE = 500

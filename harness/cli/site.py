@@ -11,10 +11,10 @@ import click
 from harness.archive.store import Forecasts, Inferences, ProviderReports, Store
 from harness.cli import progress as looks
 from harness.cli.render import counted
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference
 from harness.errors import EnvironmentLacksError
-from harness.forecast import Forecast
-from harness.inference import Inference
-from harness.record import Record
 
 
 def site(results: str, docs: str, as_json: bool, quiet: bool) -> int:

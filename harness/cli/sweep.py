@@ -9,14 +9,18 @@ from pathlib import Path
 
 import click
 
-from harness import host, runtimes
-from harness.catalog import DEFAULT, load
+from harness import host
+from harness.catalogs import runtimes
+from harness.catalogs.frameworks import DEFAULT, load
+from harness.catalogs.models import OPSETS
+from harness.catalogs.runtimes import Runtime
 from harness.cli import boards
 from harness.cli import progress as looks
 from harness.cli.fleet import Crew, Options, crew, planner, tls
 from harness.cli.infer import USUAL
 from harness.cli.pages import plans as pages
 from harness.cli.render import Page
+from harness.documents.inference import TRACKS, Protocol
 from harness.errors import InputError
 from harness.fleet import matrix
 from harness.fleet.matrix import Combination, Heat, Matrix
@@ -24,10 +28,8 @@ from harness.fleet.planning import Planner, midnight
 from harness.fleet.races import Race, Races, line_up
 from harness.fleet.run import Ran, run
 from harness.fleet.task import DOCKER, Work
-from harness.inference import TRACKS, Protocol
-from harness.job import Python, Target, parse_choice, parse_count
-from harness.models import OPSETS
-from harness.runtimes import Runtime
+from harness.job import Python, Target
+from harness.parsing import parse_choice, parse_count
 from harness.stages import inference
 
 TIMING = {"warmup_runs": 10, "warmup_seconds": 1.0, "seconds": 3.0}

@@ -12,17 +12,17 @@ import click
 
 from harness import job
 from harness.archive.store import LOCKS, ORIGINS, Origin, Store
-from harness.catalog import DEFAULT, load
+from harness.catalogs.frameworks import DEFAULT, load
 from harness.cli import progress as looks
 from harness.cli.forecast import open_workshop
 from harness.cli.pages import verified
 from harness.cli.pages.forecasts import Moved, cost
 from harness.cli.render import Page
+from harness.documents.footprint import Record
 from harness.errors import InputError
 from harness.packages import uv_resolve
 from harness.packages.lock import LockStore
 from harness.packages.sources import index_for
-from harness.record import Record
 from harness.stages import verify
 
 

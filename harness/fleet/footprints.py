@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import host
-from harness.catalog import DEFAULT_VARIANT
+from harness.catalogs.frameworks import DEFAULT_VARIANT
 from harness.engines.choice import open_engine
 from harness.engines.sandbox import Engine
 from harness.engines.slot import Slot

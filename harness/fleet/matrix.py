@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.catalog import DEFAULT_VARIANT
+from harness.catalogs.frameworks import DEFAULT_VARIANT
 from harness.errors import InputError
 from harness.job import (
     DEFAULT_PYTHON,
@@ -20,10 +20,10 @@ from harness.job import (
     Python,
     Request,
     parse_as_of,
-    parse_choice,
     parse_python,
     parse_requests,
 )
+from harness.parsing import parse_choice
 
 MOST = 100_000
 """Combinations; more are a slip of the keyboard."""

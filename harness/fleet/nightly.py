@@ -14,6 +14,8 @@ from pathlib import Path
 from harness.archive import nights
 from harness.archive.nights import Outcome
 from harness.archive.store import Nights, Store
+from harness.documents.footprint import Record
+from harness.documents.night import Night, night_id
 from harness.engines.slot import holders
 from harness.errors import EnvironmentLacksError
 from harness.fleet.events import Event
@@ -23,8 +25,6 @@ from harness.fleet.planning import Planner, plan_night, plan_of
 from harness.fleet.run import Budget, run
 from harness.fleet.task import Executor
 from harness.job import Python
-from harness.night import Night, night_id
-from harness.record import Record
 
 POLL_SECONDS = 0.5
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.archive.store import Store
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
 from harness.errors import InputError
 from harness.fleet.footprints import Weigh
 from harness.fleet.races import Race
 from harness.fleet.task import Task
-from harness.forecast import Forecast
 from harness.job import Job
-from harness.record import Record
 
 Known = Literal["record", "forecast", "own wheel", "no wheel", "nothing"]
 Part = tuple[str, str, int]

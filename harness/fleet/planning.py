@@ -10,20 +10,20 @@ from packaging.version import Version
 
 from harness import __version__, host
 from harness.archive.store import Forecasts, Inferences, Nights, Store
-from harness.catalog import Catalog
+from harness.catalogs.frameworks import Catalog
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
+from harness.documents.night import Night, NightJob, Series, night_id
 from harness.errors import InputError, NotOnIndexError
 from harness.fleet.footprints import Weigh
 from harness.fleet.matrix import Combination
 from harness.fleet.plan import UNKNOWN, Part, Plan, Planned, estimate, recorded
 from harness.fleet.races import Race, key_of
-from harness.forecast import Forecast
 from harness.job import DEFAULT_PYTHON, Job, Python, Request, Target
-from harness.night import Night, NightJob, Series, night_id
 from harness.packages.index import File, Index
 from harness.packages.release import first_python, settle
 from harness.packages.sources import index_for
 from harness.progress import Progress
-from harness.record import Record
 from harness.stages import forecast
 
 PYTHONS = ((3, 11), (3, 13))

@@ -13,12 +13,13 @@ from datetime import datetime
 from pathlib import Path
 
 from harness import host
+from harness.catalogs.runtimes import Runtime
+from harness.documents.inference import Inference, Track
 from harness.engines.choice import open_engine
 from harness.engines.sandbox import Engine, Sandbox
 from harness.engines.slot import Slot
 from harness.errors import HarnessError
 from harness.fleet.task import DOCKER, GPU, Done, Task
-from harness.inference import Inference, Track
 from harness.job import Target, compact_instant, iso_instant
 from harness.packages import environment
 from harness.packages.carried import Carried
@@ -28,7 +29,6 @@ from harness.packages.lock import LockStore
 from harness.packages.sources import index_for
 from harness.packages.tools import uv_from
 from harness.progress import Progress, Silent
-from harness.runtimes import Runtime
 from harness.stages import export, inference
 from harness.stages.inference import Cell, Context, ModelFiles, Place
 

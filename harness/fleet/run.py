@@ -10,12 +10,12 @@ from pathlib import Path
 
 from harness.archive import tables
 from harness.archive.store import LOCKS, Inferences, Store, silently
+from harness.documents.footprint import Record
+from harness.documents.inference import Inference
 from harness.fleet.events import Event
 from harness.fleet.plan import Estimate, Part, Plan
 from harness.fleet.task import Done, Executor, Task, Work
-from harness.inference import Inference
 from harness.packages.lock import LockStore
-from harness.record import Record
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.documents.footprint import Record
+from harness.documents.inference import Inference
 from harness.errors import Status
 from harness.fleet.events import Event
-from harness.inference import Inference
 from harness.packages.lock import Asked, Lock
 from harness.progress import Progress
-from harness.record import Record
 
 DOCKER, GPU = "docker", "gpu"
 """What a machine can have that not every one has."""

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 
+from harness.documents.forecast import LISTED_FILES
 from harness.errors import MeasurementError
-from harness.forecast import LISTED_FILES
 from harness.packages.wheel import find_info, refuse_bad_paths, refuse_bomb, shown
 
 LONGEST_DIRECTORY_BYTES = 64 * 2**20

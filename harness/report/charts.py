@@ -13,12 +13,12 @@ from pathlib import Path
 from packaging.version import Version
 
 from harness.archive import select, timed
-from harness.catalog import DEFAULT_VARIANT
+from harness.catalogs.frameworks import DEFAULT_VARIANT
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference
 from harness.errors import InputError
-from harness.forecast import Forecast
-from harness.inference import Inference
 from harness.progress import Progress, Silent
-from harness.record import Record
 from harness.report import releases, words
 from harness.report.drawing import (
     decision,

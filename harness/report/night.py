@@ -8,9 +8,9 @@ from datetime import datetime
 from harness.archive.nights import Outcome, Row, ages
 from harness.archive.series import SizeChange, TimeStep
 from harness.archive.store import FOLDERS
+from harness.documents.footprint import Record
+from harness.documents.night import Night, Series
 from harness.job import iso_instant
-from harness.night import Night, Series
-from harness.record import Record
 from harness.report import units, words
 
 NAMED_PARTS = 5

@@ -16,10 +16,10 @@ from packaging.version import Version
 
 from harness.archive.select import Build, build
 from harness.archive.weighed import as_version
-from harness.catalog import DEFAULT_VARIANT
-from harness.forecast import Forecast
+from harness.catalogs.frameworks import DEFAULT_VARIANT
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
 from harness.job import PLATFORMS
-from harness.record import Record
 
 DAY = timedelta(days=1)
 """A closure as of the end of the day of upload is never farther from it."""

@@ -18,11 +18,11 @@ from typing import Any
 from harness.archive import datapackage, incremental
 from harness.archive.store import LOCKS, places
 from harness.archive.tables import FOOTPRINT, FORECAST, INFERENCE, PROVIDERS, TABLES
+from harness.documents.footprint import Record, parse_record
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference, parse_inference
+from harness.documents.providers import ProviderReport
 from harness.errors import InputError
-from harness.forecast import Forecast
-from harness.inference import Inference, parse_inference
-from harness.providers import ProviderReport
-from harness.record import Record, parse_record
 from harness.report.pages import api, framework_page, inference_page, reference, start_page
 from harness.report.pages.pieces import Chart, place
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from harness.archive import select
-from harness.forecast import Forecast
-from harness.inference import Inference
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference
 from harness.job import iso_instant
-from harness.record import Record
 
 MEGABYTE = "1 MB = 10\N{SUPERSCRIPT SIX} bytes."
 SEVERAL = 3

@@ -21,16 +21,18 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from harness import models, probes
+from harness import probes
+from harness.catalogs import models
+from harness.catalogs.models import FILES, Manifest, Shares
+from harness.documents.inference import ModelFacts
 from harness.engines import images
 from harness.engines.sandbox import Limits, Sandbox, probe
 from harness.errors import EnvironmentLacksError, InputError, MeasurementError
-from harness.inference import ModelFacts
-from harness.job import Request, Target, parse_choice, parse_request
-from harness.models import FILES, Manifest, Shares
+from harness.job import Request, Target, parse_request
 from harness.packages import environment
 from harness.packages.environment import Shop
 from harness.packages.lock import Lock
+from harness.parsing import parse_choice
 from harness.stages.inference import ModelFiles
 
 Kit = Literal["exporter", "checker"]

@@ -17,7 +17,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
-from harness import host, record
+from harness import host
+from harness.documents import footprint as record
+from harness.documents.base import Environment, LockedWheel
 from harness.engines.sandbox import Engine, EngineFacts, Limits, Sandbox, probe
 from harness.engines.slot import Slot
 from harness.errors import HarnessError, MeasurementError, Status, UnsupportedError
@@ -392,8 +394,8 @@ def _tools(name: str, job: Job, shop: Workshop, engine: Engine | None) -> Tools:
     )
 
 
-def _wheel_line(wheel: Locked, unpacked: int | None = None) -> record.LockedWheel:
-    return record.LockedWheel(
+def _wheel_line(wheel: Locked, unpacked: int | None = None) -> LockedWheel:
+    return LockedWheel(
         name=wheel.name, version=wheel.version, bytes=wheel.size, unpacked_bytes=unpacked, yanked=wheel.yanked
     )
 
@@ -421,7 +423,7 @@ def _finish(job: Job, draft: Draft, measured_at: datetime, status: Status, reaso
         figures=record.Figures(**figures),
         absent=absent,
         samples=samples,
-        environment=record.Environment(**draft.environment),
+        environment=Environment(**draft.environment),
         **job.fields(),
         **draft.fields,
     )

@@ -22,8 +22,15 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from harness import __version__, host
+from harness.documents.base import FileLine, LedgerLine
+from harness.documents.forecast import (
+    LISTED_FILES,
+    Forecast,
+    ForecastFigures,
+    ForecastWheel,
+    Scope,
+)
 from harness.errors import HarnessError, MeasurementError, Status, UnsupportedError
-from harness.forecast import LISTED_FILES, Forecast, ForecastFigures, ForecastWheel, Scope
 from harness.job import Request, Target
 from harness.packages import tools as toolbox
 from harness.packages.directory import Contents
@@ -34,7 +41,6 @@ from harness.packages.platforms import choose, tags, takes_python
 from harness.packages.resolve import locked
 from harness.packages.tools import Tools
 from harness.progress import Progress
-from harness.record import FileLine, LedgerLine
 
 LISTED_TYPES = 10
 LOCKS = 8

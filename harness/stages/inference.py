@@ -15,16 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from harness import host
+from harness.catalogs.runtimes import Runtime
+from harness.documents.base import LockedWheel
+from harness.documents.inference import (
+    Figures,
+    Inference,
+    ModelFacts,
+    Protocol,
+    Round,
+    Track,
+    figures_of,
+)
 from harness.engines.sandbox import Engine, EngineFacts, Limits, Sandbox, probe
 from harness.engines.slot import Slot
 from harness.errors import EngineLostError, HarnessError, MeasurementError, SkippedError, Status, UnsupportedError
-from harness.inference import Figures, Inference, ModelFacts, Protocol, Round, Track, figures_of
 from harness.job import Target, compact_instant
 from harness.packages.environment import Prepared
 from harness.packages.lock import Lock
 from harness.progress import Progress
-from harness.record import LockedWheel
-from harness.runtimes import Runtime
 
 NOISY = 0.1
 """Variation of the rounds' medians from which on a record warns: twice what fresh processes on a quiet machine show."""

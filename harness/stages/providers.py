@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from harness import host
+from harness.documents.providers import ProviderLine, ProviderReport, lines_of
 from harness.engines.sandbox import Limits, probe
 from harness.errors import HarnessError, MeasurementError
 from harness.job import compact_instant
-from harness.providers import ProviderLine, ProviderReport, lines_of
 from harness.stages.inference import Context, Place, as_measurement, facts_of, version_of
 
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from posixpath import normpath
 
+from harness.documents.base import FileLine
+from harness.documents.footprint import Record
 from harness.packages.directory import Entry
-from harness.record import FileLine, Record
 
 
 @dataclass(frozen=True)

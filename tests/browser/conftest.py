@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
 from harness.archive.store import Store
-from harness.record import Record
+from harness.documents.footprint import Record
 from tests.support.promise import lacks
 
 REPOSITORY = Path(__file__).resolve().parents[2]

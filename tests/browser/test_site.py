@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from harness.archive import select
 from harness.archive.store import Forecasts
-from harness.record import Record
+from harness.documents.footprint import Record
 from tests.browser.conftest import RESULTS, Open, build
 from tests.support.releases import FORECAST_AT, history, release
 

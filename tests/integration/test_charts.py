@@ -21,10 +21,11 @@ pytest.importorskip("adjustText", reason="charts are drawn by the `report` extra
 
 from harness.archive import select
 from harness.archive.store import Forecasts, Inferences, Store
+from harness.documents.base import Environment
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference
 from harness.errors import InputError
-from harness.forecast import Forecast
-from harness.inference import Inference
-from harness.record import Environment, Record
 from harness.report import charts, words
 from harness.report.drawing import latency, style
 from harness.report.drawing.labels import apart

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import models
+from harness.catalogs import models
+from harness.documents.inference import ModelFacts
 from harness.engines import images
 from harness.engines.sandbox import Engine
 from harness.errors import InputError
-from harness.inference import ModelFacts
 from harness.job import Target
 from harness.packages.carried import Carried
 from harness.packages.environment import Shop

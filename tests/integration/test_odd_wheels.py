@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.documents.footprint import Record
 from harness.engines.owner import Owners
 from harness.engines.venv import VenvEngine
 from harness.job import Job, parse_request
@@ -14,7 +15,6 @@ from harness.packages.index import Index, Reach
 from harness.packages.lock import Lock, LockStore
 from harness.packages.resolve import locked
 from harness.progress import Silent
-from harness.record import Record
 from harness.stages import footprint
 from tests.conftest import HERE
 from tests.support.loopback import UPLOADED, LoopbackIndex

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from harness.archive.store import Nights, Store
-from harness.catalog import load
+from harness.catalogs.frameworks import load
+from harness.documents.night import Night
 from harness.fleet.planning import Planner, plan_night
-from harness.night import Night
 from harness.progress import Silent
 from tests.conftest import HERE, PLATFORM
 from tests.support.loopback import LoopbackIndex

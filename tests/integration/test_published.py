@@ -12,7 +12,7 @@ import pytest
 
 from harness.archive.store import PUBLISHED, Forecasts, Nights, Store
 from harness.cli.main import cli
-from harness.record import Record
+from harness.documents.footprint import Record
 from tests.conftest import HERE
 from tests.support.forecasts import forecast
 from tests.support.loopback import LoopbackIndex

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from harness.archive.store import Store
 from harness.cli.main import cli
+from harness.documents.footprint import Record, parse_record, schema
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference, parse_inference
+from harness.documents.providers import ProviderLine
 from harness.errors import InputError, MeasurementError, RegressionError
-from harness.forecast import Forecast
-from harness.inference import Inference, parse_inference
-from harness.providers import ProviderLine
-from harness.record import Record, parse_record, schema
 from harness.report import site, units
 from harness.report.pages import api, forecast_section, inference_page, markup, pieces, reference, start_page
 from harness.report.publish import publish

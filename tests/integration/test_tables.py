@@ -48,12 +48,13 @@ from harness.archive.tables import (
     rebuild_providers,
     row,
 )
+from harness.documents.base import Environment
+from harness.documents.footprint import Figures, Record
+from harness.documents.forecast import Forecast, ForecastFigures
+from harness.documents.inference import Figures as InferenceFigures
+from harness.documents.inference import Inference
+from harness.documents.providers import ProviderLine, ProviderReport
 from harness.errors import EnvironmentLacksError
-from harness.forecast import Forecast, ForecastFigures
-from harness.inference import Figures as InferenceFigures
-from harness.inference import Inference
-from harness.providers import ProviderLine, ProviderReport
-from harness.record import Environment, Figures, Record
 from tests.support import inferences
 from tests.support.refusal import refused
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.archive.store import identified
-from harness.forecast import Forecast, ForecastFigures, ForecastWheel
+from harness.documents.forecast import Forecast, ForecastFigures, ForecastWheel
 
 WHEN = datetime(2026, 11, 23, tzinfo=UTC)
 

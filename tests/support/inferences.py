@@ -7,9 +7,17 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from harness.inference import Figures, Inference, ModelFacts, Protocol, Round, Tensor, figures_of
-from harness.providers import ProviderLine, ProviderReport
-from harness.record import Environment, LockedWheel
+from harness.documents.base import Environment, LockedWheel
+from harness.documents.inference import (
+    Figures,
+    Inference,
+    ModelFacts,
+    Protocol,
+    Round,
+    Tensor,
+    figures_of,
+)
+from harness.documents.providers import ProviderLine, ProviderReport
 
 WHEN = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 24, tzinfo=UTC)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.record import DistributionLine, Duplicates, Environment, Figures, Ledger, LockedWheel, Record
+from harness.documents.base import Environment, LockedWheel
+from harness.documents.footprint import DistributionLine, Duplicates, Figures, Ledger, Record
 
 
 def record(**changed: Any) -> Record:

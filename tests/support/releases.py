@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from harness.forecast import Forecast, ForecastFigures
+from harness.documents.forecast import Forecast, ForecastFigures
 from tests.support.forecasts import forecast
 
 FORECAST_AT = datetime(2026, 11, 23, 18, tzinfo=UTC)

@@ -15,10 +15,11 @@ from types import ModuleType
 
 import pytest
 
-from harness import forecast, inference, night, record
 from harness.archive import select, timed
 from harness.archive.store import Inferences, Store
 from harness.cli import render
+from harness.documents import footprint as record
+from harness.documents import forecast, inference, night
 from harness.report import words
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -33,8 +34,10 @@ ORDINARY = [name for name in MODULES if name not in PROBES]
 FLOORS = (
     {"__init__"},
     {"errors"},
-    {"job", "record", "catalog", "progress", "probes"},
-    {"forecast", "inference", "models", "night", "providers", "runtimes"},
+    {"parsing", "progress", "probes"},
+    {"job"},
+    {"documents"},
+    {"catalogs"},
     {"engines"},
     {"host"},
     {"packages"},
@@ -48,13 +51,10 @@ FLOORS = (
 ARCHIVE_KNOWS = {
     "__init__",
     "errors",
+    "parsing",
     "job",
-    "record",
-    "forecast",
-    "inference",
-    "night",
-    "providers",
-    "catalog",
+    "documents",
+    "catalogs",
     "progress",
     "archive",
 }

@@ -9,15 +9,16 @@ import pytest
 
 from harness.archive import budgets
 from harness.archive.budgets import Verdict
+from harness.catalogs import limits
+from harness.documents.footprint import Figures
+from harness.documents.forecast import Forecast, ForecastFigures
 from harness.errors import InputError
-from harness.forecast import Forecast, ForecastFigures
-from harness.job import parse_size
-from harness.record import Figures
+from harness.parsing import parse_size
 from tests.support.forecasts import forecast, unsupported, wheel
 from tests.support.refusal import refused
 from tests.unit.test_compare import record
 
-KNOWN = budgets.load()
+KNOWN = limits.load()
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -25,16 +26,16 @@ def test_every_named_limit_has_a_source_and_a_day_when_it_was_read(name: str) ->
     limit = KNOWN[name]
     assert limit.title and limit.source and limit.source.startswith("https://")
     assert limit.checked and limit.checked >= date(2026, 1, 1)
-    assert limit.of in budgets.MEASURES
+    assert limit.of in limits.MEASURES
 
 
 def test_every_measure_has_a_meaning_and_figures_that_exist() -> None:
-    assert set(budgets.MEASURES) == set(budgets.MEANINGS)
-    assert {figure for figures in budgets.MEASURES.values() for figure in figures} <= set(Figures.model_fields)
+    assert set(limits.MEASURES) == set(limits.MEANINGS)
+    assert {figure for figures in limits.MEASURES.values() for figure in figures} <= set(Figures.model_fields)
 
 
 def test_lambda_counts_mebibytes_and_what_lies_on_the_disk() -> None:
-    limit = budgets.parse_limit("aws-lambda-zip", KNOWN)
+    limit = limits.parse_limit("aws-lambda-zip", KNOWN)
     assert (limit.bytes, limit.of) == (250 * 2**20, "installed")
 
 
@@ -42,13 +43,13 @@ def test_lambda_counts_mebibytes_and_what_lies_on_the_disk() -> None:
     ("text", "size"), [("250MB", 250 * 10**6), ("250MiB", 250 * 2**20), ("2 GB", 2 * 10**9), ("7", 7)]
 )
 def test_a_size_is_a_limit_on_what_is_installed(text: str, size: int) -> None:
-    limit = budgets.parse_limit(text, KNOWN)
+    limit = limits.parse_limit(text, KNOWN)
     assert (limit.bytes, limit.of, parse_size(text, name="limit")) == (size, "installed", size)
 
 
 def test_the_user_decides_what_is_counted() -> None:
-    assert budgets.parse_limit("250MB", KNOWN, "download").of == "download"
-    limit = budgets.parse_limit("aws-lambda-zip", KNOWN, "installed-without-bytecode")
+    assert limits.parse_limit("250MB", KNOWN, "download").of == "download"
+    limit = limits.parse_limit("aws-lambda-zip", KNOWN, "installed-without-bytecode")
     assert (limit.bytes, limit.of) == (262_144_000, "installed-without-bytecode")
 
 
@@ -56,43 +57,43 @@ def test_the_user_decides_what_is_counted() -> None:
     "text", ["", " ", "lots", "-5MB", "250XB", "nan", "1e9", "0", "0MB", "\u0662MB", "$(id)", "250MB;id"]
 )
 def test_what_is_no_limit_is_refused(text: str) -> None:
-    assert refused(InputError, budgets.parse_limit, text, KNOWN).tip
+    assert refused(InputError, limits.parse_limit, text, KNOWN).tip
 
 
 def test_a_misspelt_limit_is_suggested() -> None:
-    assert refused(InputError, budgets.parse_limit, "aws-lamda-zip", KNOWN).tip == "did you mean aws-lambda-zip?"
+    assert refused(InputError, limits.parse_limit, "aws-lamda-zip", KNOWN).tip == "did you mean aws-lambda-zip?"
 
 
 def test_something_else_to_count_is_refused() -> None:
-    assert "installed, " in refused(InputError, budgets.parse_limit, "250MB", KNOWN, "weight").message
+    assert "installed, " in refused(InputError, limits.parse_limit, "250MB", KNOWN, "weight").message
 
 
 def test_what_fits_exactly_fits_and_one_byte_more_does_not() -> None:
     exact = record(figures=Figures(installed_bytes=90, bytecode_bytes=10))
     more = record(figures=Figures(installed_bytes=91, bytecode_bytes=10))
-    found = budgets.judge([more, exact], budgets.parse_limit("100", KNOWN))
+    found = budgets.judge([more, exact], limits.parse_limit("100", KNOWN))
     assert [(one.bytes, one.fits, one.spare_bytes) for one in found] == [(100, True, 0), (101, False, -1)]
 
 
 def test_it_is_told_where_only_bytecode_is_too_much() -> None:
     heavy = record(figures=Figures(installed_bytes=101, bytecode_bytes=1))
     close = record(figures=Figures(installed_bytes=90, bytecode_bytes=20))
-    found = budgets.judge([heavy, close], budgets.parse_limit("100", KNOWN))
+    found = budgets.judge([heavy, close], limits.parse_limit("100", KNOWN))
     assert [one.without_bytecode_bytes for one in found] == [None, 90]
-    assert budgets.judge([close], budgets.parse_limit("100", KNOWN, "installed-without-bytecode"))[0].fits
+    assert budgets.judge([close], limits.parse_limit("100", KNOWN, "installed-without-bytecode"))[0].fits
 
 
 def test_a_missing_figure_is_neither_a_fit_nor_zero() -> None:
     half = record(figures=Figures(installed_bytes=90), absent={"bytecode_bytes": "compileall timed out"})
     small = record(figures=Figures(installed_bytes=1, bytecode_bytes=0))
-    found = budgets.judge([half, small], budgets.parse_limit("100", KNOWN))
+    found = budgets.judge([half, small], limits.parse_limit("100", KNOWN))
     assert [one.weighed for one in found] == [small, half], "those without a figure come last"
     assert (found[1].bytes, found[1].fits, found[1].spare_bytes) == (None, None, None)
     assert "compileall timed out" in found[1].why_not
 
 
 def test_everything_fits_where_the_vendor_has_no_limit() -> None:
-    limit = budgets.parse_limit("google-cloud-run", KNOWN)
+    limit = limits.parse_limit("google-cloud-run", KNOWN)
     (found,) = budgets.judge([record(figures=Figures(image_bytes=10**15))], limit)
     assert (limit.bytes, found.fits, found.spare_bytes) == (None, True, None)
 
@@ -105,13 +106,13 @@ WHEEL_ONLY = forecast([wheel("torch", 60, 100)], scope="wheel")
 
 
 def judged(one: Forecast, text: str, of: str) -> Verdict:
-    (found,) = budgets.judge([one], budgets.parse_limit(text, KNOWN, of))
+    (found,) = budgets.judge([one], limits.parse_limit(text, KNOWN, of))
     assert found.weighed is one
     return found
 
 
 def test_every_measure_but_the_image_has_a_forecast_figure() -> None:
-    assert set(budgets.FORECAST) == set(budgets.MEASURES) - {"image"}
+    assert set(budgets.FORECAST) == set(limits.MEASURES) - {"image"}
     assert set(budgets.FORECAST.values()) <= set(ForecastFigures.model_fields)
 
 
@@ -145,7 +146,7 @@ def test_too_much_without_bytecode_is_too_much_and_less_cannot_be_told() -> None
 
 
 def test_everything_forecast_fits_where_there_is_no_limit() -> None:
-    limit = budgets.parse_limit("google-cloud-run", KNOWN, "installed")
+    limit = limits.parse_limit("google-cloud-run", KNOWN, "installed")
     (found,) = budgets.judge([TORCH], limit)
     assert (found.fits, found.bytes, found.spare_bytes) == (True, None, None)
 
@@ -176,7 +177,7 @@ def test_records_and_forecasts_stand_in_one_order_by_what_is_known_of_them() -> 
     small = record(record_id="a", figures=Figures(installed_bytes=50, bytecode_bytes=10))
     large = record(record_id="b", figures=Figures(installed_bytes=190, bytecode_bytes=10))
     kept = [unsupported(), large, TORCH, small]
-    found = budgets.judge(kept, budgets.parse_limit("150", KNOWN))
+    found = budgets.judge(kept, limits.parse_limit("150", KNOWN))
     assert [one.weighed for one in found] == [small, TORCH, large, kept[0]]
     assert [one.fits for one in found] == [True, None, False, None]
 
@@ -198,4 +199,4 @@ def test_a_faulty_file_of_limits_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "budgets.toml"
     path.write_text(text)
     with pytest.raises(InputError, match=r"budgets\.toml"):
-        budgets.load(path)
+        limits.load(path)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.catalog import edits, load
+from harness.catalogs.frameworks import edits, load
 from harness.errors import InputError
 from tests.support.refusal import refused
 

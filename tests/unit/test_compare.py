@@ -14,15 +14,9 @@ from hypothesis import strategies as st
 from harness.archive import compare
 from harness.archive.store import Store
 from harness.archive.weighed import Weighed
-from harness.forecast import Forecast, ForecastFigures, ForecastWheel
-from harness.record import (
-    Environment,
-    Figures,
-    ImportTree,
-    LockedWheel,
-    ModuleLine,
-    Record,
-)
+from harness.documents.base import Environment, LockedWheel
+from harness.documents.footprint import Figures, ImportTree, ModuleLine, Record
+from harness.documents.forecast import Forecast, ForecastFigures, ForecastWheel
 from tests.support.forecasts import forecast, unsupported, wheel
 from tests.support.records import line, measured, record
 

@@ -26,7 +26,7 @@ from harness.archive.tables import (
     TABLES,
     to_csv,
 )
-from harness.forecast import schema as forecast_schema
+from harness.documents.forecast import schema as forecast_schema
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = REPOSITORY / "results" / "published"

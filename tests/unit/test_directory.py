@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from harness.documents.forecast import LISTED_FILES
 from harness.errors import MeasurementError
-from harness.forecast import LISTED_FILES
 from harness.packages.directory import (
     LONGEST_DIRECTORY_BYTES,
     Entry,

@@ -13,12 +13,13 @@ from packaging.version import Version
 from harness import host
 from harness.archive.store import Store
 from harness.cli.pages.plans import headline
+from harness.documents.base import LockedWheel
+from harness.documents.footprint import Record
 from harness.fleet.footprints import Weigh
 from harness.fleet.plan import NOTHING, Estimate, Plan, Planned, estimate, recorded
 from harness.fleet.races import Race
 from harness.fleet.run import Admission, Budget, Ran
 from harness.job import Job, Request, Target, compact_instant
-from harness.record import LockedWheel, Record
 from tests.support.forecasts import forecast, wheel
 from tests.support.records import line, measured
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from harness import runtimes
 from harness.archive.store import Inferences
+from harness.catalogs import runtimes
+from harness.catalogs.runtimes import Runtime
+from harness.documents.inference import TRACKS
 from harness.errors import InputError
 from harness.fleet import matrix
 from harness.fleet.matrix import Matrix
 from harness.fleet.races import Race, key_of, line_up
-from harness.inference import TRACKS
 from harness.job import Target
-from harness.runtimes import Runtime
 
 KNOWN = runtimes.load()
 ANCHOR = next(iter(KNOWN.values()))

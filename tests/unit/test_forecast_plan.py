@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from packaging.tags import sys_tags
 from packaging.utils import parse_wheel_filename
 
+from harness.documents.base import Environment, FileLine, LockedWheel
+from harness.documents.footprint import DistributionLine, Duplicates, Figures, Ledger, Record
 from harness.job import PLATFORMS as NAMES
 from harness.job import Target, parse_request
 from harness.packages.directory import Entry
 from harness.packages.index import File, Project
 from harness.packages.platforms import GLIBC, PLATFORMS, tags, takes_python
-from harness.record import DistributionLine, Duplicates, Environment, Figures, FileLine, Ledger, LockedWheel, Record
 from harness.stages.forecast import Ask, matrix, one, releases
 from harness.stages.verify import installed, verify
 

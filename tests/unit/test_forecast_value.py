@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.archive.store import Forecasts, Store, identified
+from harness.documents.forecast import Forecast, parse_forecast, schema
 from harness.errors import EnvironmentLacksError, InputError
-from harness.forecast import Forecast, parse_forecast, schema
 from tests.support.forecasts import WHEN, forecast, wheel
 from tests.support.refusal import refused
 from tests.unit.test_compare import record

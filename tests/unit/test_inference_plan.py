@@ -16,15 +16,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import runtimes as catalog
+from harness.catalogs import runtimes as catalog
+from harness.catalogs.runtimes import Runtime, parse_runtimes, parse_threads
+from harness.documents.inference import (
+    Inference,
+    ModelFacts,
+    Protocol,
+    Round,
+    Tensor,
+    figures_of,
+    parse_inference,
+    quantile,
+)
 from harness.engines.sandbox import EngineFacts, Limits, Network, Outcome, Sandbox
 from harness.errors import EngineLostError, InputError, UnsupportedError
-from harness.inference import Inference, ModelFacts, Protocol, Round, Tensor, figures_of, parse_inference, quantile
 from harness.job import Target
 from harness.packages.environment import Prepared
 from harness.packages.lock import Lock, Locked
 from harness.progress import Silent
-from harness.runtimes import Runtime, parse_runtimes, parse_threads
 from harness.stages import export
 from harness.stages.inference import Context, ModelFiles, Place, Settings, cells, measure, open_places, order
 

@@ -11,10 +11,17 @@ import pytest
 
 from harness.archive import timed
 from harness.archive.store import Inferences, ProviderReports, Store
+from harness.documents.base import Environment, LockedWheel
+from harness.documents.inference import (
+    Inference,
+    Round,
+    figures_of,
+    parse_inference,
+    quantile,
+    schema,
+)
+from harness.documents.providers import lines_of, parse_report
 from harness.errors import InputError
-from harness.inference import Inference, Round, figures_of, parse_inference, quantile, schema
-from harness.providers import lines_of, parse_report
-from harness.record import Environment, LockedWheel
 from tests.support.inferences import WHEN, group, inference, model, report, rounds
 from tests.support.refusal import refused
 from tests.unit.test_compare import record

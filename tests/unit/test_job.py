@@ -20,15 +20,13 @@ from harness.job import (
     default_as_of,
     iso_instant,
     parse_as_of,
-    parse_bytes,
-    parse_count,
     parse_import_package,
     parse_python,
     parse_request,
     parse_requests,
-    parse_seconds,
     split_requests,
 )
+from harness.parsing import parse_bytes, parse_count, parse_seconds
 from tests.support.refusal import refused
 
 NOW = datetime(2024, 6, 15, 13, 45, 30, 123456, tzinfo=UTC)

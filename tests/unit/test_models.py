@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import models
+from harness.catalogs import models
+from harness.documents.inference import ModelFacts
 from harness.errors import InputError
-from harness.inference import ModelFacts
 from harness.probes import zoo
 from harness.stages import export
 

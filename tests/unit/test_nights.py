@@ -10,8 +10,9 @@ import pytest
 from harness.archive import nights
 from harness.archive.nights import Outcome
 from harness.archive.series import SizeChange
-from harness.night import Night, NightJob, night_id, parse_night
-from harness.record import Environment, Figures, LockedWheel, Record
+from harness.documents.base import Environment, LockedWheel
+from harness.documents.footprint import Figures, Record
+from harness.documents.night import Night, NightJob, night_id, parse_night
 from harness.report import night as page
 from tests.support.records import line, measured
 

@@ -12,13 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import InputError
-from harness.record import (
+from harness.documents.base import Environment, LockedWheel
+from harness.documents.footprint import (
     NOISY_SPREAD,
     SCHEMA_VERSION,
-    Environment,
     Figures,
-    LockedWheel,
     Record,
     Sample,
     Samples,
@@ -28,6 +26,7 @@ from harness.record import (
     schema,
     spread,
 )
+from harness.errors import InputError
 from tests.support.refusal import refused
 
 RECORD = Record(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.archive import select
-from harness.forecast import Forecast
-from harness.record import Figures
+from harness.documents.footprint import Figures
+from harness.documents.forecast import Forecast
 from harness.report import releases
 from harness.report.releases import History
 from tests.support.releases import FORECAST_AT, history, release, sized

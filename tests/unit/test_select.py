@@ -11,9 +11,9 @@ import pytest
 from harness.archive import select
 from harness.archive.store import Forecasts, Store
 from harness.archive.weighed import Weighed
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
 from harness.errors import InputError
-from harness.forecast import Forecast
-from harness.record import Record
 from tests.support.forecasts import forecast, unsupported, wheel
 from tests.support.refusal import refused
 from tests.unit.test_compare import record

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from harness.archive import series
-from harness.record import Environment, Figures, LockedWheel, Record
+from harness.documents.base import Environment, LockedWheel
+from harness.documents.footprint import Figures, Record
 from tests.support.records import line, measured, record
 
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)

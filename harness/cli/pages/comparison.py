@@ -9,7 +9,7 @@ from harness.archive.weighed import missing
 from harness.cli.pages.layout import say, table
 from harness.cli.pages.words import build, label, outcome, plain, title, value
 from harness.cli.render import Page
-from harness.record import Record
+from harness.documents.footprint import Record
 
 HEADS = ("whose", "status", "runnable", *map(label, compare.SIDE_BY_SIDE))
 """What each row is."""

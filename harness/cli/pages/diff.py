@@ -9,7 +9,7 @@ from harness.archive.weighed import word
 from harness.cli.pages.layout import heading, reasons, say, table
 from harness.cli.pages.words import label, milliseconds, outcome, plain, short, signed, title, value
 from harness.cli.render import Page, count, megabytes
-from harness.forecast import Forecast
+from harness.documents.forecast import Forecast
 
 NAMED_PARTS = 4
 """How many distributions a headline names; the rest is summed up."""

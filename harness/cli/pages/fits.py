@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.archive.budgets import MEANINGS, Limit, Verdict
+from harness.archive.budgets import Verdict
 from harness.archive.weighed import Weighed, word
+from harness.catalogs.limits import MEANINGS, Limit
 from harness.cli.pages.layout import say, table
 from harness.cli.pages.words import build, outcome, plain, signed, title
 from harness.cli.render import Page, count, megabytes
-from harness.forecast import Forecast
+from harness.documents.forecast import Forecast
 
 
 def limits(known: Mapping[str, Limit], console: Page) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.cli.pages.layout import heading, say, table
 from harness.cli.pages.words import build, outcome, plain, short, title
 from harness.cli.render import Page, count, day, megabytes
-from harness.forecast import Forecast
+from harness.documents.forecast import Forecast
 
 NAME_CHARS = 34
 PATH_CHARS = 52

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from harness.cli.pages.layout import say, table
 from harness.cli.pages.words import plain
 from harness.cli.render import Page, megabytes
-from harness.inference import Inference
+from harness.documents.inference import Inference
 
 HEADS = ("runtime", "ran on", ">p50", ">ratio", ">first", ">memory", ">error")
 BETWEEN = 3

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.cli.pages.layout import say, table
 from harness.cli.pages.words import plain
 from harness.cli.render import Page
-from harness.providers import ProviderLine, ProviderReport
+from harness.documents.providers import ProviderLine, ProviderReport
 
 
 def offers(found: Sequence[ProviderReport], console: Page) -> None:

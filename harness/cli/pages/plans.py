@@ -11,9 +11,9 @@ import click
 from harness.cli.pages.layout import heading, say, table
 from harness.cli.pages.words import plain
 from harness.cli.render import Page, count, megabytes
+from harness.documents.footprint import Record
 from harness.fleet.plan import UNKNOWN, Plan, Planned
 from harness.fleet.run import Ran
-from harness.record import Record
 from harness.report.words import outcome as told_of
 
 LISTED = 40

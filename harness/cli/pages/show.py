@@ -9,8 +9,9 @@ from harness.archive.weighed import missing
 from harness.cli.pages.layout import heading, reasons, say, table
 from harness.cli.pages.words import build, label, milliseconds, outcome, plain, short, title, value
 from harness.cli.render import Page, count, day
+from harness.documents.base import Environment
+from harness.documents.footprint import Figures, Record, Sample, median, spread
 from harness.job import iso_instant
-from harness.record import Environment, Figures, Record, Sample, median, spread
 
 LISTED = 10
 """How many lines a ledger shows of each kind; the rest is summed up."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from harness.archive.timed import Field, first_answer
-from harness.inference import Inference
+from harness.documents.inference import Inference
 from harness.report import words
 from harness.report.drawing import panels, rows
 from harness.report.drawing.plan import Plan

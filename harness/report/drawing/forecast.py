@@ -11,8 +11,8 @@ from itertools import pairwise
 from packaging.version import Version
 
 from harness.archive.weighed import as_version
-from harness.forecast import Forecast
-from harness.record import Record
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
 from harness.report import words
 from harness.report.drawing import timeline
 from harness.report.drawing.labels import LANE, Label, along, at_ends

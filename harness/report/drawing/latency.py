@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from harness.archive.timed import Field, medians
-from harness.inference import Inference
+from harness.documents.inference import Inference
 from harness.report import words
 from harness.report.drawing import panels
 from harness.report.drawing.plan import Plan

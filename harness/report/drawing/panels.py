@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.archive.timed import Field, drawable
-from harness.inference import Inference
+from harness.documents.inference import Inference
 from harness.report import words
 from harness.report.drawing import rows
 from harness.report.drawing.plan import Chart, Plan

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.forecast import Forecast
-from harness.inference import Inference
-from harness.record import Record
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference
 from harness.report.drawing.sheet import Figure, Link, Sheet
 from harness.report.drawing.style import Theme
 

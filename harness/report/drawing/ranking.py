@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.record import Record
+from harness.documents.footprint import Record
 from harness.report import words
 from harness.report.drawing.plan import Chart, Plan
 from harness.report.drawing.sheet import Figure, Sheet, bar, fit, width

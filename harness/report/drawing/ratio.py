@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from harness.archive.timed import Field, ratios
-from harness.inference import Inference
+from harness.documents.inference import Inference
 from harness.report import words
 from harness.report.drawing import panels, rows
 from harness.report.drawing.plan import Plan

@@ -31,9 +31,9 @@ from matplotlib.transforms import Bbox as Bbox
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from harness.forecast import Forecast
-from harness.inference import Inference
-from harness.record import Record
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference
 from harness.report.drawing.style import BODY, FONT, MARGIN, SMALL, TITLE, WIDTH, Theme
 
 INCH = 72.0

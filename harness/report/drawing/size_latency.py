@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.archive.timed import Field
-from harness.inference import Inference
+from harness.documents.inference import Inference
 from harness.report import words
 from harness.report.drawing import panels
 from harness.report.drawing.labels import place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.record import Record
+from harness.documents.footprint import Record
 from harness.report import words
 from harness.report.drawing import rows
 from harness.report.drawing.plan import Chart, Plan

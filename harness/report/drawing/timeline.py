@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from harness.forecast import Forecast
+from harness.documents.forecast import Forecast
 from harness.report.drawing.labels import Points
 from harness.report.drawing.sheet import Axes, Edges, Line2D, Sheet, day
 from harness.report.releases import Point

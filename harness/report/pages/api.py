@@ -11,9 +11,9 @@ from typing import Any
 
 from harness.archive import select
 from harness.archive.timed import proof, proven
-from harness.inference import Inference
+from harness.documents.footprint import Record
+from harness.documents.inference import Inference
 from harness.job import iso_instant
-from harness.record import Record
 from harness.report.units import megabytes, seconds
 
 Place = Callable[[Record | Inference], str]

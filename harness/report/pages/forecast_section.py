@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.archive.weighed import as_version
-from harness.forecast import Forecast
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
 from harness.job import PLATFORMS, iso_instant
-from harness.record import Record
 from harness.report import releases, words
 from harness.report.pages.markup import Cell, Row, link, raw, table, text
 from harness.report.pages.pieces import Chart, ended, is_forecast, none, pictures

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 
 from harness.archive import select
-from harness.forecast import Forecast
-from harness.inference import Inference
+from harness.documents.footprint import Figures, Record
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference
 from harness.job import iso_instant
-from harness.record import Figures, Record
 from harness.report.pages import api, forecast_section
 from harness.report.pages.markup import Cell, Row, escape, link, raw, table, text
 from harness.report.pages.pieces import (

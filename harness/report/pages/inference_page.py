@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from harness.archive.timed import current, first_answer, machine
 from harness.archive.weighed import as_version
-from harness.inference import METHOD, Inference
+from harness.documents.inference import METHOD, Inference
+from harness.documents.providers import ProviderLine, ProviderReport
 from harness.job import iso_instant
-from harness.providers import ProviderLine, ProviderReport
 from harness.report import words
 from harness.report.pages.markup import Cell, Row, link, raw, table, text
 from harness.report.pages.pieces import OWN, Chart, ended, is_timed, none, pictures, place

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Protocol
 
-from harness.forecast import Forecast
-from harness.inference import Inference
-from harness.record import METHODS, Record
+from harness.documents.footprint import METHODS, Record
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference
 from harness.report import words
 from harness.report.pages.markup import Cell, Row, link, raw, text
 from harness.report.units import NONE, shower

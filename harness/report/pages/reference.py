@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import errors, forecast, inference, night, providers, record
+from harness import errors
+from harness.documents import footprint as record
+from harness.documents import forecast, inference, night, providers
 from harness.report.pages import api
 from harness.report.pages.markup import Row, raw, table, text
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from harness.archive import select
 from harness.archive.timed import proof, proven
-from harness.inference import Inference
+from harness.documents.footprint import Record
+from harness.documents.inference import Inference
 from harness.job import iso_instant
-from harness.record import Record
 from harness.report import words
 from harness.report.pages import api
 from harness.report.pages.markup import Cell, Row, inline_svg, link, raw, table, text

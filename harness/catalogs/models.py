@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness.documents.base import Bytes, Count, Seconds
 from harness.errors import InputError
-from harness.record import Bytes, Count, Seconds
 
 DEFAULT = Path(__file__).with_name("models.toml")
 OPSETS = ("20", "17")

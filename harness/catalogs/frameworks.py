@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import InputError
 
-DEFAULT = Path(__file__).with_name("catalog.toml")
+DEFAULT = Path(__file__).with_name("frameworks.toml")
 DEFAULT_VARIANT = "pypi"
 SLIPS = 2
 """So few edits may be a slip of the keys."""

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from harness.documents.base import Bytes, Count, FileLine, LedgerLine, Model, parse_document, schema_of, tells_why
 from harness.errors import Status
-from harness.record import Bytes, Count, FileLine, LedgerLine, Model, parse_document
 
 SCHEMA_VERSION = 1
 METHOD = 1
@@ -106,13 +106,7 @@ class Forecast(Model):
     method_version: int = Field(default=METHOD, ge=1)
     """Method version of the figures; those of different versions must not be compared."""
 
-    @model_validator(mode="after")
-    def _tells_why(self) -> Forecast:
-        """Whatever is not ok names its phase and its reason."""
-        told = (self.phase is not None, self.reason is not None)
-        if told != ((False, False) if self.status == "ok" else (True, True)):
-            raise ValueError("a forecast that is not ok has a phase and a reason, and only such a one")
-        return self
+    _tells_why = model_validator(mode="after")(tells_why)
 
     @property
     def content_sha256(self) -> str:
@@ -138,4 +132,4 @@ def parse_forecast(text: str | bytes, *, name: str = "forecast") -> Forecast:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a forecast."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Forecast.model_json_schema()}
+    return schema_of(Forecast)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from harness.record import Count, Environment, Model, parse_document
+from harness.documents.base import Count, Environment, Model, parse_document, schema_of
 
 SCHEMA_VERSION = 1
 METHOD = 1
@@ -120,4 +120,4 @@ def parse_report(text: str | bytes, *, name: str = "report") -> ProviderReport:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a provider report."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ProviderReport.model_json_schema()}
+    return schema_of(ProviderReport)

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from packaging.version import Version
 from pydantic import AwareDatetime, Field
 
+from harness.documents.base import Bytes, Model, parse_document, schema_of
 from harness.job import Job, Request, Target, compact_instant
-from harness.record import Bytes, Model, parse_document
 
 SCHEMA_VERSION = 1
 Series = Literal["release", "night"]
@@ -108,4 +108,4 @@ def parse_night(text: str | bytes, *, name: str = "night") -> Night:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a night."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Night.model_json_schema()}
+    return schema_of(Night)

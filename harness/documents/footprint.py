@@ -9,29 +9,30 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
-from harness.errors import InputError, Status
+from harness.documents.base import (
+    Bytes,
+    Count,
+    Environment,
+    FileLine,
+    LedgerLine,
+    LockedWheel,
+    Model,
+    Seconds,
+    parse_document,
+    schema_of,
+    tells_why,
+)
+from harness.errors import Status
 
 SCHEMA_VERSION = 1
 METHODS = {"sizes": 1, "times": 1}
 """Method version of each metric family; raised when a definition changes."""
 NOISY_SPREAD = 0.10
 """Above this relative spread a time carries a warning."""
-
-Bytes = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
-
-
-Document = TypeVar("Document", bound=BaseModel)
-
-
-class Model(BaseModel):
-    # A field's docstring is its meaning in the JSON Schema and in the tables' data package.
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Sample(Model):
@@ -104,21 +105,9 @@ class Figures(Model):
     """Pages of the mapped installed files that were in memory after the import."""
 
 
-class LedgerLine(Model):
-    name: str
-    files: Count
-    bytes: Bytes
-
-
 class DistributionLine(LedgerLine):
     version: str = ""
     bytecode_bytes: Bytes = 0
-
-
-class FileLine(Model):
-    path: str
-    distribution: str
-    bytes: Bytes
 
 
 class DuplicateLine(Model):
@@ -162,53 +151,6 @@ class ImportTree(Model):
     by_cumulative: tuple[ModuleLine, ...]
 
 
-class LockedWheel(Model):
-    name: str
-    version: str
-    bytes: Bytes
-    unpacked_bytes: Bytes | None = None
-    yanked: bool = False
-
-
-class Environment(Model):
-    """Everything that could explain a difference between two records."""
-
-    harness_version: str
-    """Version of the harness that measured."""
-    harness_commit: str | None = None
-    """Its git commit, where it ran from a checkout."""
-    engine_version: str | None = None
-    image: str | None = None
-    """Reference of the base image."""
-    image_digest: str | None = None
-    """Digest of the base image: the registry's, or of its layers where it was built here; null without an image."""
-    image_source: Literal["registry", "debian", "local"] | None = None
-    image_layers: tuple[str, ...] = ()
-    image_base_bytes: Bytes | None = None
-    storage_driver: str | None = None
-    cgroup_version: str | None = None
-    network_isolated: bool | None = None
-    """Whether the measured code was cut off from every network."""
-    python: str | None = None
-    installer: str | None = None
-    resolver: str | None = None
-    kernel: str | None = None
-    """Name and release of the operating system's kernel."""
-    cpu_model: str | None = None
-    """Model of the processor, as the kernel names it."""
-    cpu_count: Count | None = None
-    cpu_governor: str | None = None
-    load_1m: Seconds | None = None
-    memory_bytes: Bytes | None = None
-    memory_limit_bytes: Bytes | None = None
-    host_id: str | None = None
-    """Names the machine without telling which it is; null where it has no machine-id, or the harness did not ask."""
-    alone_from: AwareDatetime | None = None
-    """When installing and importing began, with nothing else that a harness does on this machine."""
-    alone_until: AwareDatetime | None = None
-    """When they had ended."""
-
-
 class Record(Model):
     schema_version: Literal[1] = 1
     record_id: str
@@ -244,7 +186,7 @@ class Record(Model):
     """Why it ended there; null when it is ok."""
     warnings: tuple[str, ...] = ()
     figures: Figures = Figures()
-    absent: dict[str, str] = {}
+    absent: dict[str, str] = Field(default={})
     """Figure -> why it is null."""
     lock_sha256: str | None = None
     """sha256 of the lock that was installed; null where resolving did not end."""
@@ -256,13 +198,7 @@ class Record(Model):
     methods: dict[str, int] = METHODS
     """Method version of each metric family; figures of different versions must not be compared."""
 
-    @model_validator(mode="after")
-    def _tells_why(self) -> Record:
-        """Whatever is not ok names its phase and its reason."""
-        told = (self.phase is not None, self.reason is not None)
-        if told != ((False, False) if self.status == "ok" else (True, True)):
-            raise ValueError("a record that is not ok has a phase and a reason, and only such a one")
-        return self
+    _tells_why = model_validator(mode="after")(tells_why)
 
     def to_json(self) -> str:
         """Canonical: the same record always gives the same text."""
@@ -278,38 +214,9 @@ def parse_record(text: str | bytes, *, name: str = "record") -> Record:
     return parse_document(Record, text, name=name, what="record", newest=SCHEMA_VERSION)
 
 
-def parse_document(model: type[Document], text: str | bytes, *, name: str, what: str, newest: int) -> Document:
-    """Read and check one JSON document of any kind that is kept.
-
-    Args:
-        what: the kind, for messages.
-        newest: the highest schema version of it that is known.
-
-    Raises:
-        InputError: where it is not such a document, or one of a schema that this harness does not know.
-    """
-    from pydantic_core import from_json
-
-    try:
-        raw = from_json(text, allow_inf_nan=False)
-    except (ValueError, TypeError) as error:  # TypeError: text that is not Unicode
-        raise InputError(f"{name} is not a JSON document: {error}") from None
-    version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if isinstance(version, int) and version > newest:
-        raise InputError(
-            f"{name} has schema {version}; this harness knows up to {newest}", tip="upgrade footprint-harness"
-        )
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{name} is not a valid {what}: {place}: {first['msg']}") from None
-
-
 def schema() -> dict[str, Any]:
     """The JSON Schema of a record."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Record.model_json_schema()}
+    return schema_of(Record)
 
 
 def median(values: Sequence[float]) -> float:

@@ -13,8 +13,18 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from harness.documents.base import (
+    Bytes,
+    Count,
+    Environment,
+    LockedWheel,
+    Model,
+    Seconds,
+    parse_document,
+    schema_of,
+    tells_why,
+)
 from harness.errors import Status
-from harness.record import Bytes, Count, Environment, LockedWheel, Model, Seconds, parse_document
 
 SCHEMA_VERSION = 1
 METHOD = 1
@@ -195,12 +205,11 @@ class Inference(Model):
     method_version: int = Field(default=METHOD, ge=1)
     """Method version of the figures; those of different versions must not be compared."""
 
+    _tells_why = model_validator(mode="after")(tells_why)
+
     @model_validator(mode="after")
-    def _tells_why(self) -> Inference:
-        """Whatever is not ok names its phase and its reason; a GPU row that is ok was proven there."""
-        told = (self.phase is not None, self.reason is not None)
-        if told != ((False, False) if self.status == "ok" else (True, True)):
-            raise ValueError("a record that is not ok has a phase and a reason, and only such a one")
+    def _ran_on_its_gpu(self) -> Inference:
+        """A GPU row that is ok was proven there."""
         if self.status == "ok" and self.device == "gpu" and self.ep_actual != self.ep_requested:
             raise ValueError("a record of a GPU that is ok names the provider that ran there")
         return self
@@ -270,4 +279,4 @@ def parse_inference(text: str | bytes, *, name: str = "record") -> Inference:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of an inference record."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Inference.model_json_schema()}
+    return schema_of(Inference)

@@ -1,0 +1,1 @@
+"""What is known beforehand: each catalog with its .toml beside it."""
