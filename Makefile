@@ -168,9 +168,7 @@ format: $(BIN)/pytest ## Format the code
 
 .PHONY: schema
 schema: $(BIN)/harness ## Publish the JSON Schemas of what is kept
-	@for name in record forecast inference night; do \
-	  $(BIN)/python -c "import json; from harness.$$name import schema; print(json.dumps(schema(), indent=1))" \
-	    > docs/$$name.schema.json || exit 1; done
+	@$(BIN)/python -m harness.documents.publish docs
 
 .PHONY: bench
 bench: $(BIN)/harness ## Compare with `docker build` + `pip install` [FRAMEWORK=torch==2.3.0]

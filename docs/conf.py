@@ -3,6 +3,7 @@
 https://www.sphinx-doc.org/en/master/usage/configuration.html
 """
 
+from pathlib import Path
 from typing import Any
 
 from harness import __version__
@@ -15,8 +16,7 @@ extensions = ["myst_parser", "sphinx_click", "sphinx_design"]
 myst_enable_extensions = ["attrs_block", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_generated/**", "_static/**"]
-SCHEMAS = ("record", "forecast", "inference", "night")
-html_extra_path = ["_generated/public", *(f"{name}.schema.json" for name in SCHEMAS)]
+html_extra_path = ["_generated/public", *(path.name for path in Path(__file__).parent.glob("*.schema.json"))]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = [("site.js", {"defer": "defer"})]

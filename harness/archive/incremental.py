@@ -18,54 +18,30 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from harness.archive.store import Shelf, Value
+from harness.archive.weighed import as_version
+from harness.documents.table import Key, Order, Table
 from harness.errors import InputError
 
 SETTLING_SECONDS = 0.05
 """A file that changed so shortly before it was read could change again within one tick of its file system's clock,
 and show the same stamp. https://git-scm.com/docs/racy-git"""
 
-Key = tuple[str, ...]
-"""What decides where a row stands, as text that the index can hold."""
 Source = tuple[str, ...]
 """What the index remembers of a row: its key, its file and that file's stamp."""
 
 
-@dataclass(frozen=True, eq=False)
-class Table(Generic[Value]):
-    """What a table of one kind of values looks like."""
+def place(table: Table, key: Sequence[str]) -> tuple[Any, ...]:
+    """What a row's key is put in order by."""
+    named = len(table.order)
+    return (*(_AS[order](text) for order, text in zip(table.order.values(), key, strict=False)), *key[named:])
 
-    name: str
-    """Of the file, without `.csv`."""
-    title: str
-    columns: tuple[str, ...]
-    rows: Callable[[Value], Iterable[tuple[Key, Mapping[str, str]]]]
-    """The rows of one of them, as text; a figure that is null is an empty cell."""
-    place: Callable[[Sequence[str]], tuple[Any, ...]]
-    """What keys are put in order by."""
-    schema: Callable[[], dict[str, Any]]
-    """JSON Schema of the values; its properties are the columns' definitions."""
-    models: tuple[str, ...]
-    """Models within the schema whose properties are columns too."""
-    renamed: Mapping[str, str]
-    """Column -> property, where the names differ."""
 
-    @property
-    def file(self) -> str:
-        return f"{self.name}.csv"
-
-    @property
-    def index(self) -> str:
-        return f".{self.name}.index"
-
-    @property
-    def header(self) -> str:
-        return ",".join(self.columns) + "\n"
+_AS: Mapping[Order, Callable[[str], Any]] = {"text": str, "number": int, "version": as_version}
 
 
 class Row(NamedTuple):
@@ -80,12 +56,12 @@ class Row(NamedTuple):
     key: Key
 
 
-def to_csv(table: Table[Value], values: Iterable[Value]) -> str:
+def to_csv(table: Table, values: Iterable[Value]) -> str:
     """The table of some values, made from nothing."""
     return table.header + "".join(one.line for one in sorted(row for value in values for row in _rows(table, value)))
 
 
-def update(table: Table[Value], shelf: Shelf[Value], torn: Callable[[Path, str], None]) -> None:
+def update(table: Table, shelf: Shelf[Value], torn: Callable[[Path, str], None]) -> None:
     """Bring the table of a shelf up to date, as if every file were read. Where nothing is new, nothing is written."""
     path, index = shelf.results / table.file, shelf.results / table.index
     stamps = _stamps(shelf.folder)
@@ -109,11 +85,11 @@ def update(table: Table[Value], shelf: Shelf[Value], torn: Callable[[Path, str],
         file.write(f"{_seal(body)}\n{body}")
 
 
-def _rows(table: Table[Value], value: Value, name: str = "", stamp: str = "") -> Iterator[Row]:
+def _rows(table: Table, value: Value, name: str = "", stamp: str = "") -> Iterator[Row]:
     for key, cells in table.rows(value):
         out = io.StringIO()
         csv.DictWriter(out, table.columns, lineterminator="\n").writerow(cells)
-        yield Row(table.place(key), out.getvalue(), name, stamp, key)
+        yield Row(place(table, key), out.getvalue(), name, stamp, key)
 
 
 def _stamps(folder: Path) -> dict[str, str]:
@@ -142,19 +118,19 @@ def _stamp(entry: os.DirEntry[str], settled: int) -> str:
 
 
 def _read(
-    table: Table[Value], shelf: Shelf[Value], stamps: Mapping[str, str], torn: Callable[[Path, str], None]
+    table: Table, shelf: Shelf[Value], stamps: Mapping[str, str], torn: Callable[[Path, str], None]
 ) -> Iterator[Row]:
     for name in sorted(stamps):
         path = shelf.folder / name
         try:
-            yield from _rows(table, shelf.parse(path.read_bytes(), name="it"), name, stamps[name])
+            yield from _rows(table, shelf.kind.parse(path.read_bytes(), name="it"), name, stamps[name])
         except InputError as error:
             torn(path, error.message)
         except OSError as error:
             torn(path, f"it cannot be read: {error.strerror}")
 
 
-def _kept(table: Table[Value], path: Path, remembered: Sequence[Source], known: Set[str]) -> Iterator[Row]:
+def _kept(table: Table, path: Path, remembered: Sequence[Source], known: Set[str]) -> Iterator[Row]:
     """The rows of the present table whose files are as they were."""
     if not known:
         return
@@ -162,7 +138,7 @@ def _kept(table: Table[Value], path: Path, remembered: Sequence[Source], known: 
         next(file)
         for (*key, name, stamp), line in zip(remembered, file, strict=True):
             if name in known:
-                yield Row(table.place(key), line, name, stamp, tuple(key))
+                yield Row(place(table, key), line, name, stamp, tuple(key))
 
 
 def _recall(index: Path, path: Path) -> list[Source] | None:

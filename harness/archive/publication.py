@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.archive import select
 from harness.archive.store import (
-    FOLDERS,
     LOCKS,
     PUBLISHED,
-    SHELVES,
     Forecasts,
     Nights,
+    Shelf,
     Store,
     by_id,
     kind_of,
@@ -24,6 +24,7 @@ from harness.archive.store import (
     write_whole,
 )
 from harness.documents.forecast import Forecast
+from harness.documents.kinds import KINDS
 from harness.documents.night import Night
 from harness.errors import EnvironmentLacksError, InputError
 
@@ -113,8 +114,8 @@ def publish(copies: Iterable[Copy]) -> Published:
 
 
 def _own(results: Path) -> Iterator[Path]:
-    for folder in FOLDERS.values():
-        yield from sorted((results / folder).glob("*/*.json"))
+    for kind in KINDS.values():
+        yield from sorted((results / kind.folder).glob("*/*.json"))
 
 
 def _find(results: Path, name: str) -> Path:
@@ -142,10 +143,10 @@ def _copy(path: Path, results: Path) -> Copy:
     kind = kind_of(content)
     if kind is None:
         raise InputError(f"{path} is no document of this harness", tip="name a record, by its path, id or request")
-    shelf = SHELVES[kind](results / PUBLISHED)
-    value = shelf.parse(content, name=str(path))
+    shelf: Shelf[Any] = Shelf(results / PUBLISHED, kind)
+    value = kind.parse(content, name=str(path))
     target = shelf.place(value)
-    if not all(map(SAFE.fullmatch, (shelf.subject(value), value.record_id))):
+    if not all(map(SAFE.fullmatch, (kind.subject(value), value.record_id))):
         raise InputError(f"{path} has a name that no file may have: {value.record_id!a}")
     if target.is_file():
         return Copy(path, target)

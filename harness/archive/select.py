@@ -15,6 +15,7 @@ from harness.archive.weighed import Weighed, as_version, is_whole, told_at
 from harness.catalogs.frameworks import DEFAULT_VARIANT
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
+from harness.documents.kinds import FORECAST
 from harness.errors import InputError
 from harness.job import Request, Target, parse_request
 
@@ -94,7 +95,7 @@ def find(shelf: Shelf[Told], name: str, kept: Callable[[], Iterable[Told]]) -> T
     known = list(kept())
     found = [one for one in known if _is_of(one, request)]
     if not found:
-        raise _unknown(request, shelf.kind, known, f"{HOW[shelf.kind]} {request}")
+        raise _unknown(request, shelf.kind.name, known, f"{HOW[shelf.kind.name]} {request}")
     return max(found, key=_precedence)
 
 
@@ -116,7 +117,7 @@ def find_weighed(
     """
     path = Path(name) if is_address(name) else by_id(store.places, name)
     if path is not None:
-        return shelf.read(name) if kind_at(path) == "forecast" else store.read(name)
+        return shelf.read(name) if kind_at(path) is FORECAST else store.read(name)
     request = parse_request(name)
     known: list[Weighed] = []
     sources: tuple[Callable[[], Iterable[Weighed]], ...] = (records, forecasts)

@@ -14,16 +14,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from harness.documents.footprint import Record, parse_record
-from harness.documents.forecast import Forecast, parse_forecast
-from harness.documents.inference import Inference, parse_inference
-from harness.documents.night import Night, parse_night
-from harness.documents.providers import ProviderReport, parse_report
+from harness.documents.base import Document
+from harness.documents.footprint import Record
+from harness.documents.forecast import Forecast
+from harness.documents.inference import Inference
+from harness.documents.kinds import FORECAST, INFERENCE, KINDS, NIGHT, PROVIDERS, RECORD, Kind, of_stage
+from harness.documents.night import Night
+from harness.documents.providers import ProviderReport
 from harness.errors import EnvironmentLacksError, InputError
 from harness.job import compact_instant
 
-Value = TypeVar("Value", Record, Forecast, Inference, ProviderReport, Night)
-Kind = Literal["record", "forecast", "inference record", "provider report", "night"]
+Value = TypeVar("Value", bound=Document)
 Origin = Literal["own", "published"]
 PUBLISHED = "published"
 """The folder, in a results folder, of what the project publishes."""
@@ -31,30 +32,6 @@ LOCKS = "locks"
 """The folder, in either place, of the locks that documents name."""
 ORIGINS: Mapping[Origin | None, str] = {"own": "yours", "published": "published", None: "elsewhere"}
 """Whose a document is, in a word."""
-KINDS: dict[Kind, str] = {
-    "record": "footprint",
-    "forecast": "forecast",
-    "inference record": "inference",
-    "provider report": "providers",
-    "night": "night",
-}
-"""What is kept -> what such a document has for its `stage`."""
-FOLDERS: dict[Kind, str] = {
-    "record": "records",
-    "forecast": "forecasts",
-    "inference record": "inference",
-    "provider report": "providers",
-    "night": "nights",
-}
-"""What is kept -> its folder among the results."""
-NOT_THIS: dict[Kind, str] = {
-    "record": "leave --forecast out: it takes forecasts only",
-    "forecast": "it was not measured: measure it, or ask harness diff or harness fits, which take forecasts",
-    "inference record": "it tells how fast a model ran, not what a framework weighs",
-    "provider report": "it tells where a runtime can run, not what a framework weighs",
-    "night": "it tells what a night was to measure; its rows are records",
-}
-"""What to do about a name that is one of this kind, where one of the other was wanted."""
 
 
 def silently(path: Path, why: str) -> None:
@@ -74,18 +51,13 @@ def origin_of(results: Path) -> Origin:
 class Shelf(Generic[Value]):
     """What is kept of one kind: written to one results folder, and read there, or also in its published place."""
 
-    def __init__(
-        self, results: Path, kind: Kind, parse: Callable[..., Value], subject: Callable[[Value], str], *, both: bool
-    ) -> None:
+    def __init__(self, results: Path, kind: Kind[Value], *, both: bool = False) -> None:
         self.results = results
         """Where it is written."""
         self.places = places(results) if both else (results,)
         """Where it is read."""
         self.kind = kind
-        self.parse: Callable[..., Value] = parse
-        self.subject: Callable[[Value], str] = subject
-        """What one of them is of; those of one subject lie in one folder."""
-        self.folder = results / FOLDERS[kind]
+        self.folder = results / kind.folder
         self._files: dict[str, Path] = {}
         """Id of what was read -> its file."""
 
@@ -117,7 +89,7 @@ class Shelf(Generic[Value]):
     @property
     def folders(self) -> tuple[Path, ...]:
         """Where it is read from."""
-        return tuple(place / FOLDERS[self.kind] for place in self.places)
+        return tuple(place / self.kind.folder for place in self.places)
 
     def own(self, values: Iterable[Value]) -> frozenset[str]:
         """Ids of those that are the user's own, and not published."""
@@ -159,9 +131,9 @@ class Shelf(Generic[Value]):
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}") from None
         kind = kind_of(text)
-        if kind is not None and kind != self.kind:
-            raise InputError(f"{path.name} is {_a(kind)}, not {_a(self.kind)}", tip=NOT_THIS[kind])
-        value = self.parse(text, name=str(path))
+        if kind is not None and kind is not self.kind:
+            raise InputError(f"{path.name} is {_a(kind)}, not {_a(self.kind)}", tip=kind.not_this)
+        value = self.kind.parse(text, name=str(path))
         self._files[value.record_id] = path
         return value
 
@@ -175,7 +147,7 @@ class Shelf(Generic[Value]):
             before = frozenset(had)
             for path in sorted(folder.glob("*/*.json")):
                 try:
-                    value = self.parse(path.read_bytes(), name="it")
+                    value = self.kind.parse(path.read_bytes(), name="it")
                 except InputError as error:
                     torn(path, error.message)
                 except OSError as error:
@@ -188,7 +160,7 @@ class Shelf(Generic[Value]):
 
     def place(self, value: Value, results: Path | None = None) -> Path:
         """The file that one has in a results folder, by default where it is written."""
-        return (results or self.results) / FOLDERS[self.kind] / self.subject(value) / f"{value.record_id}.json"
+        return (results or self.results) / self.kind.folder / self.kind.subject(value) / f"{value.record_id}.json"
 
     def _write(self, value: Value, put: Callable[[str, Path], None]) -> Path:
         path = self.place(value)
@@ -203,14 +175,14 @@ class Store(Shelf[Record]):
     """Records: what was measured."""
 
     def __init__(self, results: Path, *, both: bool = False) -> None:
-        super().__init__(results, "record", parse_record, lambda one: one.framework, both=both)
+        super().__init__(results, RECORD, both=both)
 
 
 class Forecasts(Shelf[Forecast]):
     """Forecasts: what an index told. Never among the records."""
 
     def __init__(self, results: Path, *, both: bool = False) -> None:
-        super().__init__(results, "forecast", parse_forecast, lambda one: one.framework, both=both)
+        super().__init__(results, FORECAST, both=both)
 
     def add(self, value: Forecast) -> Path:
         """Keep an `identified` forecast. One that is there already stays as it is: the same id has the same content,
@@ -221,7 +193,7 @@ class Forecasts(Shelf[Forecast]):
         """
         path = self.place(value)
         try:
-            self.parse(path.read_bytes(), name="it")
+            self.kind.parse(path.read_bytes(), name="it")
         except (OSError, InputError):
             return self._write(value, os.replace)
         return path
@@ -231,36 +203,26 @@ class Inferences(Shelf[Inference]):
     """Inference records: how long models ran, `results/inference/<model>/<record_id>.json`."""
 
     def __init__(self, results: Path, *, both: bool = False) -> None:
-        super().__init__(results, "inference record", parse_inference, lambda one: one.model.name, both=both)
+        super().__init__(results, INFERENCE, both=both)
 
 
 class ProviderReports(Shelf[ProviderReport]):
     """Where each runtime can run, `results/providers/<runtime>/<record_id>.json`."""
 
     def __init__(self, results: Path, *, both: bool = False) -> None:
-        super().__init__(results, "provider report", parse_report, lambda one: one.runtime, both=both)
+        super().__init__(results, PROVIDERS, both=both)
 
 
 class Nights(Shelf[Night]):
     """What nights were to measure, `results/nights/<year>/<record_id>.json`."""
 
     def __init__(self, results: Path, *, both: bool = False) -> None:
-        super().__init__(results, "night", parse_night, lambda one: str(one.as_of.year), both=both)
+        super().__init__(results, NIGHT, both=both)
 
     def summary(self, night: Night) -> Path:
         """Where the page of a night is kept."""
         place = night.record_id.split("-", 2)[2]  # engine and installer, and what else sets it apart
         return self.folder / str(night.as_of.year) / f"{night.as_of.date()}-{place}.md"
-
-
-SHELVES: Mapping[Kind, Callable[[Path], Shelf[Any]]] = {
-    "record": Store,
-    "forecast": Forecasts,
-    "inference record": Inferences,
-    "provider report": ProviderReports,
-    "night": Nights,
-}
-"""What is kept -> its shelf."""
 
 
 def identified(forecast: Forecast) -> Forecast:
@@ -283,11 +245,11 @@ def identified(forecast: Forecast) -> Forecast:
 def by_id(results: Iterable[Path], record_id: str) -> Path | None:
     """Where a document of that id is, of whatever kind: in the first of these places that has one."""
     name = f"*/{glob_escape(record_id)}.json"
-    folders = (place / folder for place in results for folder in FOLDERS.values())
+    folders = (place / folder for place in results for folder in (kind.folder for kind in KINDS.values()))
     return next((path for folder in folders for path in sorted(folder.glob(name))), None)
 
 
-def kind_at(path: Path) -> Kind | None:
+def kind_at(path: Path) -> Kind[Any] | None:
     """What a file says that it holds; None where it does not say, or cannot be read."""
     try:
         return kind_of(path.read_bytes())
@@ -295,7 +257,7 @@ def kind_at(path: Path) -> Kind | None:
         return None
 
 
-def kind_of(text: bytes) -> Kind | None:
+def kind_of(text: bytes) -> Kind[Any] | None:
     """What a document says that it is; None where it does not say."""
     from pydantic_core import from_json
 
@@ -304,11 +266,11 @@ def kind_of(text: bytes) -> Kind | None:
     except (ValueError, TypeError):
         return None
     stage = raw.get("stage") if isinstance(raw, dict) else None
-    return next((kind for kind, known in KINDS.items() if known == stage), None)
+    return of_stage(stage)
 
 
-def _a(kind: Kind) -> str:
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+def _a(kind: Kind[Any]) -> str:
+    return f"{'an' if kind.name[0] in 'aeiou' else 'a'} {kind}"
 
 
 def glob_escape(name: str) -> str:

@@ -24,6 +24,7 @@ from harness.cli.render import Page
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
 from harness.documents.inference import Inference
+from harness.documents.kinds import RECORD
 from harness.errors import InputError
 from harness.job import iso_instant
 from harness.parsing import parse_choice
@@ -227,7 +228,7 @@ def compare_records(frameworks: Sequence[str], style: str, results: str, as_json
         ]
         _print_json({"records": listed, "best": best})
     elif style == "csv":
-        click.echo(tables.to_csv(found), nl=False)
+        click.echo(tables.to_csv(RECORD, found), nl=False)
     elif style == "markdown":
         click.echo(comparison.markdown(found, whose, runnable))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,13 @@ import click
 from harness import host, job, parsing
 from harness.archive import compare
 from harness.archive import tables as csv_tables
-from harness.archive.store import KINDS, LOCKS, ORIGINS, Kind, Store, places
+from harness.archive.store import LOCKS, ORIGINS, Store, places
 from harness.catalogs.frameworks import DEFAULT, Catalog, load
 from harness.cli import progress as looks
 from harness.cli import render
 from harness.documents import footprint as record
 from harness.documents.footprint import METHODS
+from harness.documents.kinds import Kind
 from harness.engines.choice import ENGINES, open_engine
 from harness.engines.sandbox import Engine, Limits
 from harness.errors import EnvironmentLacksError, InputError
@@ -285,13 +286,13 @@ def tables(results: str, as_json: bool, quiet: bool) -> int:
     paths: list[Path] = []
     with looks.choose(quiet=quiet) as shows:
 
-        def torn(kind: Kind) -> Callable[[Path, str], None]:
-            return lambda path, why: shows.note(f"left out, not a valid {kind}: {path.name}: {why}")
+        def torn(kind: Kind[Any], path: Path, why: str) -> None:
+            shows.note(f"left out, not a valid {kind}: {path.name}: {why}")
 
         for place in [one for one in places(folder) if csv_tables.has_any(one)] or [folder]:
             Store(place).prepare()
             shows.phase("tables", str(place))
-            paths += csv_tables.rebuild_all(place, {kind: torn(kind) for kind in KINDS})
+            paths += csv_tables.rebuild_all(place, torn)
     rows = {path: sum(1 for _ in path.open()) - 1 for path in paths}
     if as_json:
         told = [{"path": str(path), "rows": count} for path, count in rows.items()]

@@ -120,7 +120,7 @@ def forecast(
                     weighed |= {wheel.sha256: wheel.bytes for wheel in one.wheels}
                 moved += index.moved_bytes
                 fetched |= workshop.peek.fetched
-        tables.rebuild_forecasts(shelf, lambda path, why: shows.note(f"left out, no forecast: {path.name}: {why}"))
+        tables.rebuild(shelf, lambda path, why: shows.note(f"left out, no forecast: {path.name}: {why}"))
     cost = Moved(
         round(time.monotonic() - started, 3), moved, sum(weighed.values()), len(weighed), len(weighed.keys() - fetched)
     )

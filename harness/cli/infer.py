@@ -186,7 +186,7 @@ def infer(
             for one in inference.measure(groups, places, context, settings):
                 shelf.add(one)
                 found.append(one)
-                tables.rebuild_inferences(shelf, lambda path, why: shows.note(f"left out: {path.name}: {why}"))
+                tables.rebuild(shelf, lambda path, why: shows.note(f"left out: {path.name}: {why}"))
     if as_json:
         click.echo(json.dumps([one.model_dump(mode="json") for one in found], indent=1))
     else:

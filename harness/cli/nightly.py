@@ -13,7 +13,7 @@ import click
 from harness import job, parsing
 from harness.archive import tables
 from harness.archive.nights import Outcome
-from harness.archive.store import KINDS, Forecasts, Inferences, Nights, Store, origin_of
+from harness.archive.store import Forecasts, Inferences, Nights, Store, origin_of
 from harness.cli import boards
 from harness.cli import progress as looks
 from harness.cli.fleet import Options, crew, parse_pythons, planner
@@ -82,7 +82,7 @@ def nightly(
             )
         with looks.choose(quiet=quiet or progress == "json") as shows:
             shows.phase("tables", str(folder))
-            tables.rebuild_all(folder, dict.fromkeys(KINDS, torn))
+            tables.rebuild_all(folder, lambda _, path, why: torn(path, why))
             if left and draw:
                 _draw(folder, shows)
         published = origin_of(folder) == "published"

@@ -57,7 +57,7 @@ def providers(
                 for report in stage.ask(places, bench.context, limits):
                     shelf.add(report)
                     found.append(report)
-        tables.rebuild_providers(shelf, lambda path, why: shows.note(f"left out: {path.name}: {why}"))
+        tables.rebuild(shelf, lambda path, why: shows.note(f"left out: {path.name}: {why}"))
     if as_json:
         click.echo(json.dumps([one.model_dump(mode="json") for one in found], indent=1))
     else:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from harness.archive import publication, tables
-from harness.archive.store import KINDS, PUBLISHED
+from harness.archive.store import PUBLISHED
 from harness.cli import progress as looks
 from harness.cli.render import count
+from harness.documents.kinds import Kind
 
 NEXT = "make charts PUBLISH=1"
 
@@ -22,8 +24,8 @@ def publish_results(record: Sequence[str], results: str, as_json: bool, quiet: b
     plan = publication.plan(Path(results), record)
     with looks.choose(quiet=quiet) as shows:
 
-        def torn(path: Path, why: str) -> None:
-            shows.note(f"left out, not valid: {path.name}: {why}")
+        def torn(kind: Kind[Any], path: Path, why: str) -> None:
+            shows.note(f"left out, not a valid {kind}: {path.name}: {why}")
 
         shows.phase("publish", str(place))
         for path, why in plan.left_out.items():
@@ -31,7 +33,7 @@ def publish_results(record: Sequence[str], results: str, as_json: bool, quiet: b
         done = publication.publish(plan.copies)
         if done.documents or done.others:
             shows.phase("tables", str(place))
-            tables.rebuild_all(place, dict.fromkeys(KINDS, torn))
+            tables.rebuild_all(place, torn)
     if as_json:
         told = {
             "documents": list(map(str, done.documents)),

@@ -5,7 +5,7 @@ One immutable JSON document for each outcome. A figure that could not be read is
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,12 +16,23 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 
 
-Document = TypeVar("Document", bound=BaseModel)
-
-
 class Model(BaseModel):
     # A field's docstring is its meaning in the JSON Schema and in the tables' data package.
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Document(Model):
+    """What is kept. Each kind has its `schema_version`, its `record_id` and its `stage`, in its own order."""
+
+    if TYPE_CHECKING:
+        record_id: str
+
+    def to_json(self) -> str:
+        """Canonical: the same document always gives the same text."""
+        return self.model_dump_json() + "\n"
+
+
+Kept = TypeVar("Kept", bound=Document)
 
 
 class LedgerLine(Model):
@@ -106,7 +117,7 @@ def tells_why(value: Ended) -> Ended:
     return value
 
 
-def parse_document(model: type[Document], text: str | bytes, *, name: str, what: str, newest: int) -> Document:
+def parse_document(model: type[Kept], text: str | bytes, *, name: str, what: str, newest: int) -> Kept:
     """Read and check one JSON document of any kind that is kept.
 
     Args:
@@ -133,8 +144,3 @@ def parse_document(model: type[Document], text: str | bytes, *, name: str, what:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{name} is not a valid {what}: {place}: {first['msg']}") from None
-
-
-def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema of a kind of document, as it is published."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}

@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from harness.documents.base import (
     Bytes,
     Count,
+    Document,
     Environment,
     FileLine,
     LedgerLine,
     LockedWheel,
     Model,
     Seconds,
-    parse_document,
-    schema_of,
     tells_why,
 )
 from harness.errors import Status
 
-SCHEMA_VERSION = 1
 METHODS = {"sizes": 1, "times": 1}
 """Method version of each metric family; raised when a definition changes."""
 NOISY_SPREAD = 0.10
@@ -151,7 +149,7 @@ class ImportTree(Model):
     by_cumulative: tuple[ModuleLine, ...]
 
 
-class Record(Model):
+class Record(Document):
     schema_version: Literal[1] = 1
     record_id: str
     """Names the record for ever: its job, when it was measured, and a random suffix."""
@@ -199,24 +197,6 @@ class Record(Model):
     """Method version of each metric family; figures of different versions must not be compared."""
 
     _tells_why = model_validator(mode="after")(tells_why)
-
-    def to_json(self) -> str:
-        """Canonical: the same record always gives the same text."""
-        return self.model_dump_json() + "\n"
-
-
-def parse_record(text: str | bytes, *, name: str = "record") -> Record:
-    """Read and check one record.
-
-    Raises:
-        InputError: where it is not a record, or one of a schema that this harness does not know.
-    """
-    return parse_document(Record, text, name=name, what="record", newest=SCHEMA_VERSION)
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a record."""
-    return schema_of(Record)
 
 
 def median(values: Sequence[float]) -> float:

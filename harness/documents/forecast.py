@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from harness.documents.base import Bytes, Count, FileLine, LedgerLine, Model, parse_document, schema_of, tells_why
+from harness.documents.base import (
+    Bytes,
+    Count,
+    Document,
+    FileLine,
+    LedgerLine,
+    Model,
+    tells_why,
+)
 from harness.errors import Status
 
-SCHEMA_VERSION = 1
 METHOD = 1
 """Method version; raised when a figure's definition changes."""
 Scope = Literal["wheel", "closure"]
@@ -57,7 +64,7 @@ class ForecastWheel(Model):
     yanked: bool = False
 
 
-class Forecast(Model):
+class Forecast(Document):
     schema_version: Literal[1] = 1
     record_id: str = ""
     """Names the forecast for ever: its job, its scope, and the start of its content's sha256."""
@@ -115,21 +122,3 @@ class Forecast(Model):
             mode="json", exclude={"record_id", "forecast_at", "harness_version", "harness_commit", "resolver"}
         )
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-    def to_json(self) -> str:
-        """Canonical: the same forecast always gives the same text."""
-        return self.model_dump_json() + "\n"
-
-
-def parse_forecast(text: str | bytes, *, name: str = "forecast") -> Forecast:
-    """Read and check one forecast.
-
-    Raises:
-        InputError: where it is not one, or one of a schema that this harness does not know.
-    """
-    return parse_document(Forecast, text, name=name, what="forecast", newest=SCHEMA_VERSION)
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a forecast."""
-    return schema_of(Forecast)

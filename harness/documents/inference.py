@@ -9,24 +9,22 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from harness.documents.base import (
     Bytes,
     Count,
+    Document,
     Environment,
     LockedWheel,
     Model,
     Seconds,
-    parse_document,
-    schema_of,
     tells_why,
 )
 from harness.errors import Status
 
-SCHEMA_VERSION = 1
 METHOD = 1
 """Method version of every inference figure; raised when a definition or the protocol changes."""
 Track = Literal["strict-f32", "vendor-default"]
@@ -146,7 +144,7 @@ class Figures(Model):
     """Of them, those that the requested provider ran."""
 
 
-class Inference(Model):
+class Inference(Document):
     schema_version: Literal[1] = 1
     record_id: str
     """Names the record for ever: what was run, when, and a random suffix."""
@@ -214,10 +212,6 @@ class Inference(Model):
             raise ValueError("a record of a GPU that is ok names the provider that ran there")
         return self
 
-    def to_json(self) -> str:
-        """Canonical: the same record always gives the same text."""
-        return self.model_dump_json() + "\n"
-
 
 def figures_of(rounds: Sequence[Round], anchor: Sequence[Round]) -> dict[str, float | int]:
     """What the rounds say. Medians within a round first: rounds differ by more than runs do.
@@ -266,17 +260,3 @@ def quantile(values: Sequence[float], share: float) -> float:
     low = math.floor(place)
     high = min(low + 1, len(ordered) - 1)
     return ordered[low] + (place - low) * (ordered[high] - ordered[low])
-
-
-def parse_inference(text: str | bytes, *, name: str = "record") -> Inference:
-    """Read and check one inference record.
-
-    Raises:
-        InputError: where it is not one, or one of a schema that this harness does not know.
-    """
-    return parse_document(Inference, text, name=name, what="inference record", newest=SCHEMA_VERSION)
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of an inference record."""
-    return schema_of(Inference)

@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from packaging.version import Version
 from pydantic import AwareDatetime, Field
 
-from harness.documents.base import Bytes, Model, parse_document, schema_of
+from harness.documents.base import Bytes, Document, Model
 from harness.job import Job, Request, Target, compact_instant
 
-SCHEMA_VERSION = 1
 Series = Literal["release", "night"]
 """`release`: a version on the day on which it was released. `night`: the newest version, with the dependencies of the
 night. They are never compared with each other."""
@@ -57,7 +56,7 @@ class NightJob(Model):
         )
 
 
-class Night(Model):
+class Night(Document):
     schema_version: Literal[1] = 1
     record_id: str
     """Names the night for ever: its instant, engine and installer, and what else sets it apart."""
@@ -95,17 +94,3 @@ def night_id(
         return name
     asked = " ".join([*sorted(set(frameworks)), *pythons])
     return f"{name}-{hashlib.sha256(asked.encode()).hexdigest()[:6]}"
-
-
-def parse_night(text: str | bytes, *, name: str = "night") -> Night:
-    """Read and check one night.
-
-    Raises:
-        InputError: where it is not a night, or one of a schema that this harness does not know.
-    """
-    return parse_document(Night, text, name=name, what="night", newest=SCHEMA_VERSION)
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a night."""
-    return schema_of(Night)

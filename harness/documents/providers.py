@@ -10,9 +10,8 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from harness.documents.base import Count, Environment, Model, parse_document, schema_of
+from harness.documents.base import Count, Document, Environment, Model
 
-SCHEMA_VERSION = 1
 METHOD = 1
 """Method version; raised when what counts as offered, created or run changes."""
 
@@ -41,7 +40,7 @@ class ProviderLine(Model):
         return self
 
 
-class ProviderReport(Model):
+class ProviderReport(Document):
     schema_version: Literal[1] = 1
     record_id: str
     """Names the report for ever: what was asked, when, and a random suffix."""
@@ -73,10 +72,6 @@ class ProviderReport(Model):
     method_version: int = Field(default=METHOD, ge=1)
     """Method version of the report; those of different versions must not be compared."""
 
-    def to_json(self) -> str:
-        """Canonical: the same report always gives the same text."""
-        return self.model_dump_json() + "\n"
-
 
 def lines_of(found: Mapping[str, Any]) -> tuple[ProviderLine, ...]:
     """What the probe's document says of each provider: those that were tried first, in its order.
@@ -107,17 +102,3 @@ def _line(name: str, offered: bool, device: str, tried: Mapping[str, Any] | None
         ran_nodes=ran if created else None,
         reason=reason,
     )
-
-
-def parse_report(text: str | bytes, *, name: str = "report") -> ProviderReport:
-    """Read and check one provider report.
-
-    Raises:
-        InputError: where it is not one, or one of a schema that this harness does not know.
-    """
-    return parse_document(ProviderReport, text, name=name, what="provider report", newest=SCHEMA_VERSION)
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a provider report."""
-    return schema_of(ProviderReport)

@@ -98,7 +98,7 @@ def recorded(jobs: Iterable[Job], store: Store, *, retry_failed: bool = False) -
         for path in sorted(folder.glob("*.json"), reverse=True) if folder.is_dir() else ():
             if name.fullmatch(path.stem):
                 try:
-                    record = store.parse(path.read_bytes(), name="it")
+                    record = store.kind.parse(path.read_bytes(), name="it")
                 except (InputError, OSError):
                     continue  # a torn one is as good as none
                 if not (retry_failed and record.status == "failed"):

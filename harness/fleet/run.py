@@ -96,7 +96,7 @@ class _Shelves:
         else:
             shelf = Inferences(self.store.results)
             shelf.add(document)
-            tables.rebuild_inferences(shelf, self.torn)
+            tables.rebuild(shelf, self.torn)
 
 
 @dataclass

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from harness.archive.nights import Outcome, Row, ages
 from harness.archive.series import SizeChange, TimeStep
-from harness.archive.store import FOLDERS
 from harness.documents.footprint import Record
+from harness.documents.kinds import RECORD
 from harness.documents.night import Night, Series
 from harness.job import iso_instant
 from harness.report import units, words
@@ -171,7 +171,7 @@ def _link(one: Record) -> str:
     """A record, as a link from where the summary lies."""
     extras = f"[{','.join(one.extras)}]" if one.extras else ""
     name = f"{one.framework}{extras} {one.version}".replace("[", "\\[").replace("]", "\\]")
-    return f"[{name}](../../{FOLDERS['record']}/{one.framework}/{one.record_id}.json)"
+    return f"[{name}](../../{RECORD.folder}/{one.framework}/{one.record_id}.json)"
 
 
 def _job(row: Row) -> str:

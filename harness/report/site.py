@@ -13,14 +13,14 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from harness.archive import datapackage, incremental
-from harness.archive.store import LOCKS, places
-from harness.archive.tables import FOOTPRINT, FORECAST, INFERENCE, PROVIDERS, TABLES
-from harness.documents.footprint import Record, parse_record
+from harness.archive import datapackage
+from harness.archive.store import LOCKS, Shelf, places
+from harness.archive.tables import tabled, to_csv
+from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
-from harness.documents.inference import Inference, parse_inference
+from harness.documents.inference import Inference
+from harness.documents.kinds import INFERENCE, RECORD
 from harness.documents.providers import ProviderReport
 from harness.errors import InputError
 from harness.report.pages import api, framework_page, inference_page, reference, start_page
@@ -63,7 +63,8 @@ def write(
     """Write everything that the site's pages take from what is kept.
 
     Args:
-        docs: the folder of the site's sources; `_generated/`, `frameworks/` and `inference/` in it are replaced.
+        docs: the folder of the site's sources; `_generated/`, `frameworks/`, `inference/` and `documents/` in it are
+            replaced.
         results: where the locks, the tables and `datapackage.json` are, or in its published place.
         own: ids of what is the user's own, and not published.
 
@@ -82,17 +83,11 @@ def write(
             tip="measure something: make measure FRAMEWORK=onnxruntime, or make forecast FRAMEWORK=onnxruntime",
         )
     generated, pages = docs / "_generated", docs / "frameworks"
-    for folder in (generated, pages, docs / "inference"):
+    for folder in (generated, pages, docs / "inference", docs / "documents"):
         shutil.rmtree(folder, ignore_errors=True)
     public = generated / "public"
     charts = draw(known, foreseen, timed, public / "charts", place)
-    kept: dict[str, Iterable[Any]] = {
-        FOOTPRINT.name: everything,
-        FORECAST.name: expected,
-        INFERENCE.name: tried,
-        PROVIDERS.name: asked,
-    }
-    tables = publish_tables(places(results), kept, public / "tables")
+    tables = publish_tables(places(results), public / "tables")
     measured: list[Record | Inference] = [*known, *timed]
     locks = publish_locks(measured, [one / LOCKS for one in places(results)], public / "locks")
     for record in measured:
@@ -106,6 +101,8 @@ def write(
     described = public / "tables" / DESCRIPTION if "datapackage" in tables else results / DESCRIPTION
     for name, piece in reference.pieces(described).items():
         _write(generated / name, piece)
+    for name, page in reference.pages().items():
+        _write(docs / "documents" / name, page)
     names = sorted({one.framework for one in known} | {one.framework for one in foreseen})
     for name in names:
         _write(pages / f"{name}.md", framework_page.page(name, known, foreseen, charts, locks, tables, timed, own))
@@ -135,7 +132,7 @@ def _original(record: Record | Inference, kept: Iterable[Path]) -> str:
     for folder in kept:
         try:
             text = (folder / place(record)).read_text(encoding="utf-8")
-            parsed = parse_inference(text) if isinstance(record, Inference) else parse_record(text)
+            parsed = INFERENCE.parse(text) if isinstance(record, Inference) else RECORD.parse(text)
         except (OSError, UnicodeDecodeError, InputError):
             continue
         if parsed == record:
@@ -151,25 +148,28 @@ def _write(path: Path, content: str) -> None:
         raise InputError(f"{path} cannot be written: {error.strerror}", tip="free or fix its folder") from None
 
 
-def publish_tables(kept: Sequence[Path], documents: Mapping[str, Iterable[Any]], public: Path) -> dict[str, str]:
+def publish_tables(kept: Sequence[Path], public: Path) -> dict[str, str]:
     """Copy the tables and their description; where two places have one, make one of both.
 
     Args:
-        kept: the places that tables may be in.
-        documents: name of a table -> what has a row in it.
+        kept: the places that tables may be in, the user's own first.
 
     Returns:
         Name of a table -> its file in the site, from its root.
     """
     found = {}
-    for table in TABLES:
+    shown = []
+    for kind in tabled():
+        table = kind.table
+        assert table is not None, kind
         if files := [one / table.file for one in kept if (one / table.file).is_file()]:
-            text = incremental.to_csv(table, documents[table.name]) if len(files) > 1 else None
+            both = Shelf(kept[0], kind, both=True).all() if len(files) > 1 else None
+            text = None if both is None else to_csv(kind, both)
             _write(public / table.file, files[0].read_text(encoding="utf-8") if text is None else text)
             found[table.name] = f"{public.name}/{table.file}"
+            shown.append(kind)
     if described := [one / DESCRIPTION for one in kept if (one / DESCRIPTION).is_file()]:
-        both = datapackage.to_json(tuple(one for one in TABLES if one.name in found))
-        text = described[0].read_text(encoding="utf-8") if len(described) == 1 else both
+        text = described[0].read_text(encoding="utf-8") if len(described) == 1 else datapackage.to_json(shown)
         _write(public / DESCRIPTION, text)
         found[DESCRIPTION.partition(".")[0]] = f"{public.name}/{DESCRIPTION}"
     return found

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from harness.archive import tables
+from harness.documents.footprint import Figures
+from harness.documents.kinds import ENVIRONMENT, RECORD
 from tests.support.loopback import LoopbackIndex
 from tests.support.program import Ended, Program
 from tests.support.wheels import build_wheel, wheel_with_path
@@ -94,12 +95,15 @@ def sizes(record: dict[str, Any]) -> dict[str, int]:
 
 def test_every_column_is_filled_or_its_absence_explained(measured: Measured) -> None:
     record, row = measured.record, measured.row
-    assert tuple(row) == tables.COLUMNS
+    table = RECORD.table
+    assert table is not None and tuple(row) == tuple(table.columns)
+    keys = [name for name, path in table.columns.items() if name == path and name != "lock_sha256"]
     assert record["status"] == "ok" and row["status"] == "ok"
-    assert {name for name in tables.KEYS if not row[name]} == {"extras", "phase", "reason"}
-    assert [name for name in tables.FIGURES if not row[name] and not record["absent"].get(name)] == []
-    assert [name for name in tables.FIGURES if row[name] and name in record["absent"]] == []
-    assert not [name for name in tables.ENVIRONMENT if not row[name] and name != "image_digest"]
+    assert {name for name in keys if not row[name]} == {"extras", "phase", "reason"}
+    assert [name for name in Figures.model_fields if not row[name] and not record["absent"].get(name)] == []
+    assert [name for name in Figures.model_fields if row[name] and name in record["absent"]] == []
+    origin = {*ENVIRONMENT, "lock_sha256", "method_version"} - {"image_digest"}
+    assert not [name for name in origin if not row[name]]
     assert set(record["absent"]) <= {"image_bytes", "import_cold_seconds"}, record["absent"]
     assert bool(row["image_bytes"]) == bool(row["image_digest"]) == (record["engine"] == "docker")
 

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 
 from harness.archive.store import Store
 from harness.cli.main import cli
-from harness.documents.footprint import Record, parse_record, schema
+from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
-from harness.documents.inference import Inference, parse_inference
+from harness.documents.inference import Inference
+from harness.documents.kinds import INFERENCE, RECORD
 from harness.documents.providers import ProviderLine
 from harness.errors import InputError, MeasurementError, RegressionError
 from harness.report import site, units
@@ -101,7 +102,7 @@ def docs(tmp_path: Path) -> Path:
 
 def changed(record: Record, **changes: Any) -> Record:
     """The record with other values, read as if it came from a file."""
-    return parse_record(json.dumps(json.loads(record.to_json()) | changes))
+    return RECORD.parse(json.dumps(json.loads(record.to_json()) | changes))
 
 
 def of(records: Sequence[Record], framework: str, version: str, status: str = "ok") -> Record:
@@ -388,7 +389,7 @@ def test_the_newest_timing_of_each_is_a_row_with_its_figures_and_its_record(docs
     assert "MB" in other[6] and other[7] == "7e-07"
     for one in (*made, older):
         published = docs / "_generated" / "public" / pieces.place(one)
-        assert parse_inference(published.read_text()) == one
+        assert INFERENCE.parse(published.read_text()) == one
     assert f'href="../{pieces.place(made[0])}"' in timed_part(docs)
 
 
@@ -641,8 +642,8 @@ def test_of_several_builds_of_a_version_one_that_works_stands_for_it(records: li
 
 
 def test_the_reference_has_every_key_of_a_record() -> None:
-    made = reference.schema_tables(schema())
-    for name in (*schema()["properties"], *schema()["$defs"]["Figures"]["properties"]):
+    made = reference.schema_tables(RECORD.schema())
+    for name in (*RECORD.schema()["properties"], *RECORD.schema()["$defs"]["Figures"]["properties"]):
         assert f">{name}</code>" in made
 
 

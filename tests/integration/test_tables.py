@@ -28,26 +28,8 @@ from hypothesis import strategies as st
 from harness.archive import datapackage, incremental
 from harness.archive.incremental import SETTLING_SECONDS
 from harness.archive.store import Forecasts, Inferences, ProviderReports, Store
-from harness.archive.tables import (
-    COLUMNS,
-    FOOTPRINT,
-    FORECAST,
-    FORECAST_COLUMNS,
-    INFERENCE,
-    INFERENCE_COLUMNS,
-    OFFER_COLUMNS,
-    PROVIDERS,
-    TABLES,
-    forecast_row,
-    inference_row,
-    offer_rows,
-    rebuild,
-    rebuild_all,
-    rebuild_forecasts,
-    rebuild_inferences,
-    rebuild_providers,
-    row,
-)
+from harness.archive.tables import rebuild, rebuild_all, tabled
+from harness.documents import kinds
 from harness.documents.base import Environment
 from harness.documents.footprint import Figures, Record
 from harness.documents.forecast import Forecast, ForecastFigures
@@ -138,20 +120,29 @@ def report(number: int, *, minute: int = 0, reason: str | None = None) -> Provid
     )
 
 
-# kind -> its shelf, its table, what makes one, what brings the table up to date, and how many rows each has
-OF: dict[str, tuple[Any, Any, Callable[..., Any], Callable[..., Path], int]] = {
-    "footprint": (Store, FOOTPRINT, record, rebuild, 1),
-    "forecast": (Forecasts, FORECAST, forecast, rebuild_forecasts, 1),
-    "inference": (Inferences, INFERENCE, inference, rebuild_inferences, 1),
-    "providers": (ProviderReports, PROVIDERS, report, rebuild_providers, 2),
+# table -> its shelf, its kind, what makes one, and how many rows each has
+OF: dict[str, tuple[Any, kinds.Kind[Any], Callable[..., Any], int]] = {
+    "footprint": (Store, kinds.RECORD, record, 1),
+    "forecast": (Forecasts, kinds.FORECAST, forecast, 1),
+    "inference": (Inferences, kinds.INFERENCE, inference, 1),
+    "providers": (ProviderReports, kinds.PROVIDERS, report, 2),
 }
+
+
+def cells_of(kind: kinds.Kind[Any], document: Any) -> dict[str, str]:
+    """The only row of a document."""
+    assert kind.table is not None
+    ((_, cells),) = kind.table.rows(document)
+    return cells
 
 
 class Archive:
     """A results folder, one of its tables, and what happens to them."""
 
     def __init__(self, results: Path, kind: str = "footprint") -> None:
-        shelf, self.describes, self.made, self.bring, self.rows = OF[kind]
+        shelf, of, self.made, self.rows = OF[kind]
+        assert of.table is not None
+        self.describes = of.table
         self.store: Any = shelf(results)
         self.store.prepare()
         self.table = results / f"{kind}.csv"
@@ -161,7 +152,7 @@ class Archive:
 
     def rebuild(self) -> str:
         self.torn.clear()
-        assert self.bring(self.store, lambda path, why: self.torn.append(path.name)) == self.table
+        assert rebuild(self.store, lambda path, why: self.torn.append(path.name)) == self.table
         return self.table.read_text(encoding="utf-8")
 
     def to_csv(self, values: Iterable[Any]) -> str:
@@ -225,7 +216,7 @@ def test_one_row_a_record_oldest_first(records: Archive) -> None:
         records.store.add(record(number, minute=minute))
     rows = list(csv.DictReader(io.StringIO(records.rebuild()), strict=True))
     assert [one["record_id"] for one in rows] == ["jax-3", "torch-1", "torch-xla-2", "jax-0"]
-    assert all(tuple(one) == COLUMNS for one in rows)
+    assert all(tuple(one) == tuple(records.describes.columns) for one in rows)
 
 
 def test_one_row_a_forecast_by_build_and_then_by_version(forecasts: Archive) -> None:
@@ -249,18 +240,18 @@ def test_one_row_a_forecast_by_build_and_then_by_version(forecasts: Archive) -> 
         forecasts.store.add(one)
     rows = list(csv.DictReader(io.StringIO(forecasts.rebuild()), strict=True))
     assert [row["record_id"] for row in rows] == [one.record_id for one in [*made, forecast(1)]]
-    assert all(tuple(row) == FORECAST_COLUMNS for row in rows)
+    assert all(tuple(row) == tuple(forecasts.describes.columns) for row in rows)
 
 
 def test_a_forecast_that_tells_nothing_has_empty_cells_and_its_reason() -> None:
-    cells = forecast_row(forecast(0, reason="no wheel"))
+    cells = cells_of(kinds.FORECAST, forecast(0, reason="no wheel"))
     assert (cells["status"], cells["phase"], cells["reason"], cells["scope"]) == ("failed", "lock", "no wheel", "wheel")
     assert cells["unpacked_bytes"] == cells["uploaded_at"] == cells["resolver"] == ""
     assert (cells["wheel_bytes"], cells["method_version"]) == ("779146082", "1")
 
 
 def test_what_is_missing_is_an_empty_cell_and_what_failed_is_a_row() -> None:
-    cells = row(record(0, reason="no module named numpy"))
+    cells = cells_of(kinds.RECORD, record(0, reason="no module named numpy"))
     assert (cells["status"], cells["phase"], cells["reason"]) == ("failed", "import", "no module named numpy")
     assert cells["installed_bytes"] == cells["image_digest"] == cells["extras"] == ""
     assert cells["wheel_bytes"] == "779146082"
@@ -268,8 +259,8 @@ def test_what_is_missing_is_an_empty_cell_and_what_failed_is_a_row() -> None:
 
 def test_an_inference_record_is_a_row_with_its_figures_and_without_its_runs() -> None:
     one = inferences.inference(gpu={"name": "NVIDIA X", "driver": "550"})
-    cells = inference_row(one)
-    assert set(cells) == set(INFERENCE_COLUMNS)
+    cells = cells_of(kinds.INFERENCE, one)
+    assert kinds.INFERENCE.table is not None and set(cells) == set(kinds.INFERENCE.table.columns)
     assert (cells["model"], cells["model_sha256"], cells["opset"]) == (one.model.name, one.model.sha256, "20")
     assert cells["latency_p50_seconds"] == str(one.figures.latency_p50_seconds)
     assert (cells["spinning"], cells["ratio_to_anchor"], cells["vram_peak_bytes"]) == ("false", "1.0", "")
@@ -299,8 +290,9 @@ def test_inference_records_stand_by_model_track_threads_runtime_and_version(tmp_
 
 
 def test_a_report_has_a_row_for_each_provider_in_its_order() -> None:
-    rows = offer_rows(inferences.report())
-    assert all(tuple(one) == OFFER_COLUMNS for one in rows)
+    assert kinds.PROVIDERS.table is not None
+    rows = [cells for _, cells in kinds.PROVIDERS.table.rows(inferences.report())]
+    assert all(tuple(one) == tuple(kinds.PROVIDERS.table.columns) for one in rows)
     told = [(one["provider"], one["offered"], one["created"], one["ran_nodes"], one["reason"]) for one in rows]
     assert told == [
         ("CPUExecutionProvider", "true", "true", "3", ""),
@@ -313,8 +305,7 @@ def test_tables_of_all_kinds_are_brought_up_to_date_where_there_is_any_of_them(t
     archives = [Archive(tmp_path, kind) for kind in KINDS]
     for archive in archives:
         archive.store.add(archive.made(0))
-    told = {archive.store.kind: unexpected for archive in archives}
-    assert rebuild_all(tmp_path, told) == [archive.table for archive in archives]
+    assert rebuild_all(tmp_path, unexpected_one) == [archive.table for archive in archives]
     assert all(archive.table.read_text() == archive.from_nothing() for archive in archives)
 
 
@@ -595,7 +586,7 @@ def test_many_at_a_time_take_turns(tmp_path: Path) -> None:
     for archive in (Archive(tmp_path, kind) for kind in KINDS):
         text = archive.table.read_text()
         assert text == archive.from_nothing() and text.count("\n") == 1 + 40 * archive.rows
-    assert archive.package.read_text() == datapackage.to_json(TABLES)
+    assert archive.package.read_text() == datapackage.to_json(tabled())
     assert {path.name for path in tmp_path.iterdir()} == {
         "records", "footprint.csv", ".footprint.index", "forecasts", "forecast.csv", ".forecast.index",
         "inference", "inference.csv", ".inference.index", "providers", "providers.csv", ".providers.index",
@@ -609,7 +600,7 @@ def resources(archive: Archive) -> list[str]:
 
 def test_only_tables_that_there_are_are_described(records: Archive) -> None:
     """And no folder and no table of forecasts is made where nothing was forecast."""
-    results, told = records.store.results, {"record": unexpected, "forecast": unexpected}
+    results, told = records.store.results, unexpected_one
     records.store.add(record(0))
     assert rebuild_all(results, told) == [records.table]
     assert resources(records) == ["footprint"]
@@ -628,8 +619,8 @@ def test_the_table_of_forecasts_that_were_taken_away_becomes_empty(forecasts: Ar
     forecasts.store.add(forecast(0))
     forecasts.rebuild()
     shutil.rmtree(forecasts.store.folder)
-    rebuild_all(forecasts.store.results, {"record": unexpected, "forecast": unexpected})
-    assert forecasts.table.read_text() == FORECAST.header
+    rebuild_all(forecasts.store.results, unexpected_one)
+    assert forecasts.table.read_text() == forecasts.describes.header
 
 
 def test_one_table_is_brought_up_to_date_whatever_became_of_the_other(tmp_path: Path) -> None:
@@ -638,13 +629,20 @@ def test_one_table_is_brought_up_to_date_whatever_became_of_the_other(tmp_path: 
     bad.write_bytes(bad.read_bytes()[:-9])
     records.store.add(record(0))
     torn: list[str] = []
-    rebuild_all(tmp_path, {"record": unexpected, "forecast": lambda path, why: torn.append(path.name)})
-    assert torn == ["jax-0.json"]
-    assert (records.table.read_text(), forecasts.table.read_text()) == (records.from_nothing(), FORECAST.header)
+    rebuild_all(tmp_path, lambda kind, path, why: torn.append(f"{kind} {path.name}"))
+    assert torn == ["forecast jax-0.json"]
+    assert (records.table.read_text(), forecasts.table.read_text()) == (
+        records.from_nothing(),
+        forecasts.describes.header,
+    )
 
 
 def unexpected(path: Path, why: str) -> None:
     raise AssertionError(f"{path}: {why}")
+
+
+def unexpected_one(kind: kinds.Kind[Any], path: Path, why: str) -> None:
+    raise AssertionError(f"{kind} {path}: {why}")
 
 
 REBUILD = """
@@ -659,7 +657,7 @@ rebuild(Store(Path(sys.argv[1])), lambda path, why: sys.exit(f"{path}: {why}"))
 def test_a_version_with_another_column_takes_nothing_over(records: Archive, tmp_path: Path) -> None:
     archive, other = records, tmp_path / "other"
     shutil.copytree(PACKAGE, other / "harness", ignore=shutil.ignore_patterns("__pycache__"))
-    source = other / "harness" / "record.py"
+    source = other / "harness" / "documents" / "footprint.py"
     field = "    wheel_bytes: Bytes | None = None\n"
     assert source.read_text().count(field) == 1
     added = '    weight_bytes: Bytes | None = None\n    """Another figure."""\n'

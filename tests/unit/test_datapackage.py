@@ -11,27 +11,18 @@ from typing import Any
 
 import pytest
 
-from harness.archive import incremental
 from harness.archive.datapackage import fields, to_json
-from harness.archive.store import Forecasts, Store
-from harness.archive.tables import (
-    COLUMNS,
-    ENVIRONMENT,
-    FIGURES,
-    FOOTPRINT,
-    FORECAST,
-    FORECAST_FIGURES,
-    INFERENCE_FIGURES,
-    KEYS,
-    TABLES,
-    to_csv,
-)
-from harness.documents.forecast import schema as forecast_schema
+from harness.archive.store import Shelf
+from harness.archive.tables import tabled, to_csv
+from harness.documents.footprint import Figures
+from harness.documents.forecast import ForecastFigures
+from harness.documents.inference import Figures as InferenceFigures
+from harness.documents.kinds import FORECAST, RECORD, Kind
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = REPOSITORY / "results" / "published"
 SCHEMA = json.loads((REPOSITORY / "docs" / "record.schema.json").read_text())
-FIELDS = {field["name"]: field for field in fields(FOOTPRINT)}
+FIELDS = {field["name"]: field for field in fields(RECORD)}
 FORECAST_FIELDS = {field["name"]: field for field in fields(FORECAST)}
 COUNTS = {"distributions", "import_modules", "wheel_files", "files", "threads", "runs", "nodes", "nodes_on_provider"}
 COUNTS |= {"ran_nodes"}
@@ -40,7 +31,11 @@ SHARES = {"latency_cv", "ratio_to_anchor", "cpu_share", "max_abs_error", "max_re
 PLAIN = {"offered": "boolean", "created": "boolean", "spinning": "boolean", "opset": "integer"}
 """What is neither a quantity nor a text."""
 INSTANTS = {"measured_at", "forecast_at", "as_of", "uploaded_at"}
-EVERY = [(table, column) for table in TABLES for column in table.columns]
+KINDS = tabled()
+EVERY = [(kind, column) for kind in KINDS for column in kind.table.columns]  # type: ignore[union-attr]
+FIGURES, FORECAST_FIGURES, INFERENCE_FIGURES = (
+    set(model.model_fields) for model in (Figures, ForecastFigures, InferenceFigures)
+)
 
 
 def keeps_to(cell: str, field: dict[str, Any]) -> bool:
@@ -94,19 +89,19 @@ def test_so_it_would_in_the_table_of_forecasts(column: str, cell: str) -> None:
 
 
 def test_every_column_is_described_in_the_tables_order() -> None:
-    resources = json.loads(to_json(TABLES))["resources"]
+    resources = json.loads(to_json(KINDS))["resources"]
     assert [one["path"] for one in resources] == ["footprint.csv", "forecast.csv", "inference.csv", "providers.csv"]
-    for resource, table in zip(resources, TABLES, strict=True):
-        assert [field["name"] for field in resource["schema"]["fields"]] == list(table.columns)
+    for resource, kind in zip(resources, KINDS, strict=True):
+        assert [field["name"] for field in resource["schema"]["fields"]] == list(kind.table.columns)
         assert resource["schema"]["missingValues"] == [""]
         for field in resource["schema"]["fields"]:
             assert len(field["description"].split()) >= 3 and "\n" not in field["description"], field
             assert field["description"].endswith("."), field
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_no_two_columns_mean_the_same(table: Any) -> None:
-    assert len({field["description"] for field in fields(table)}) == len(table.columns)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_no_two_columns_mean_the_same(kind: Any) -> None:
+    assert len({field["description"] for field in fields(kind)}) == len(kind.table.columns)
 
 
 def test_a_figure_that_both_tables_have_is_of_one_type_and_unit() -> None:
@@ -116,9 +111,9 @@ def test_a_figure_that_both_tables_have_is_of_one_type_and_unit() -> None:
         assert {**FIELDS[column], "description": ""} == {**FORECAST_FIELDS[column], "description": ""}
 
 
-@pytest.mark.parametrize(("table", "column"), EVERY, ids=lambda one: getattr(one, "name", one))
-def test_units_agree_with_suffixes(table: Any, column: str) -> None:
-    field = next(one for one in fields(table) if one["name"] == column)
+@pytest.mark.parametrize(("kind_of_document", "column"), EVERY, ids=str)
+def test_units_agree_with_suffixes(kind_of_document: Kind[Any], column: str) -> None:
+    field = next(one for one in fields(kind_of_document) if one["name"] == column)
     kind, unit = field["type"], field["unit"]
     if column.endswith("_bytes"):
         assert (kind, unit) == ("integer", "bytes")
@@ -128,19 +123,18 @@ def test_units_agree_with_suffixes(table: Any, column: str) -> None:
         assert (kind, unit) == ("integer", "count")
     else:
         assert unit is None and column not in {*FIGURES, *FORECAST_FIGURES, *INFERENCE_FIGURES} - SHARES
-        other = {"method_version": "string" if table is FOOTPRINT else "integer"} | dict.fromkeys(INSTANTS, "datetime")
+        method = "string" if kind_of_document is RECORD else "integer"
+        other = {"method_version": method} | dict.fromkeys(INSTANTS, "datetime")
         assert kind == (other | dict.fromkeys(SHARES, "number") | PLAIN).get(column, "string")
 
 
 def test_the_json_schema_says_the_same() -> None:
-    places = {
-        **dict.fromkeys(KEYS, SCHEMA),
-        **dict.fromkeys(FIGURES, SCHEMA["$defs"]["Figures"]),
-        **dict.fromkeys(ENVIRONMENT, SCHEMA["$defs"]["Environment"]),
-        "lock_sha256": SCHEMA,
-    }
-    for column in set(COLUMNS) - {"extras", "method_version"}:
-        published = places[column]["properties"][column]["description"]
+    assert RECORD.table is not None
+    for column, path in RECORD.table.columns.items():
+        if column in ("extras", "method_version"):
+            continue
+        part = {"figures": "Figures", "environment": "Environment"}.get(path.split(".")[0])
+        published = (SCHEMA["$defs"][part] if part else SCHEMA)["properties"][column]["description"]
         assert FIELDS[column]["description"] == " ".join(published.split())
     for column, field in {"extras": "extras", "method_version": "methods"}.items():
         published = SCHEMA["properties"][field]["description"]
@@ -148,26 +142,23 @@ def test_the_json_schema_says_the_same() -> None:
 
 
 def test_the_json_schema_of_forecasts_says_the_same() -> None:
-    schema = forecast_schema()
+    schema = FORECAST.schema()
     for column in set(FORECAST_FIELDS) - {"extras"}:
         place = schema["$defs"]["ForecastFigures"] if column in FORECAST_FIGURES else schema
         assert FORECAST_FIELDS[column]["description"] == " ".join(place["properties"][column]["description"].split())
 
 
 def test_the_published_package_is_the_present_one() -> None:
-    there = tuple(table for table in TABLES if (RESULTS / table.file).exists())
-    assert there[0] is FOOTPRINT
+    there = [kind for kind in KINDS if (RESULTS / kind.table.file).exists()]
+    assert there[0] is RECORD
     assert (RESULTS / "datapackage.json").read_text() == to_json(there), "run `make tables`"
 
 
 def test_the_published_tables_are_those_of_what_is_published() -> None:
     torn: list[Path] = []
-    text = to_csv(Store(RESULTS).all(lambda path, why: torn.append(path)))
-    assert (RESULTS / "footprint.csv").read_text() == text, "run `make tables`"
-    forecasts = list(Forecasts(RESULTS).all(lambda path, why: torn.append(path)))
-    if forecasts or (RESULTS / "forecast.csv").exists():
-        text = incremental.to_csv(FORECAST, forecasts)
-        assert (RESULTS / "forecast.csv").read_text() == text, "run `make tables`"
+    for kind in KINDS:
+        text = to_csv(kind, Shelf(RESULTS, kind).all(lambda path, why: torn.append(path)))
+        assert (RESULTS / kind.table.file).read_text() == text, "run `make tables`"
     assert torn == []
 
 

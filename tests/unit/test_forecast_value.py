@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.archive.store import Forecasts, Store, identified
-from harness.documents.forecast import Forecast, parse_forecast, schema
+from harness.documents.forecast import Forecast
+from harness.documents.kinds import FORECAST
 from harness.errors import EnvironmentLacksError, InputError
 from tests.support.forecasts import WHEN, forecast, wheel
 from tests.support.refusal import refused
@@ -21,8 +22,8 @@ from tests.unit.test_compare import record
 
 def test_a_forecast_is_read_as_it_was_written() -> None:
     one = forecast([wheel("torch"), wheel("numpy")], extras=("opt",), uploaded_at=WHEN)
-    assert parse_forecast(one.to_json()) == one
-    assert parse_forecast(one.to_json()).to_json() == one.to_json()
+    assert FORECAST.parse(one.to_json()) == one
+    assert FORECAST.parse(one.to_json()).to_json() == one.to_json()
 
 
 @pytest.mark.parametrize(
@@ -42,21 +43,21 @@ def test_a_forecast_is_read_as_it_was_written() -> None:
 )
 def test_what_is_no_forecast_is_refused(changed: dict[str, Any]) -> None:
     whole = json.loads(forecast().to_json())
-    refused(InputError, parse_forecast, json.dumps(whole | changed))
+    refused(InputError, FORECAST.parse, json.dumps(whole | changed))
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"schema_version": 1}', b"NaN"])
 def test_what_is_no_document_is_refused(text: bytes) -> None:
-    refused(InputError, parse_forecast, text)
+    refused(InputError, FORECAST.parse, text)
 
 
 def test_one_of_a_newer_schema_asks_for_an_upgrade() -> None:
     newer = json.dumps(json.loads(forecast().to_json()) | {"schema_version": 2})
-    assert refused(InputError, parse_forecast, newer).tip == "upgrade footprint-harness"
+    assert refused(InputError, FORECAST.parse, newer).tip == "upgrade footprint-harness"
 
 
 def test_every_figure_and_field_has_its_meaning_in_the_schema() -> None:
-    told = schema()
+    told = FORECAST.schema()
     properties = told["properties"] | told["$defs"]["ForecastFigures"]["properties"]
     silent = {"schema_version", "stage", "warnings", "figures", "harness_commit"}
     assert {name for name, one in properties.items() if not one.get("description")} <= silent

@@ -25,9 +25,9 @@ from harness.documents.inference import (
     Round,
     Tensor,
     figures_of,
-    parse_inference,
     quantile,
 )
+from harness.documents.kinds import INFERENCE
 from harness.engines.sandbox import EngineFacts, Limits, Network, Outcome, Sandbox
 from harness.errors import EngineLostError, InputError, UnsupportedError
 from harness.job import Target
@@ -209,7 +209,7 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert anchor.figures.ratio_to_anchor == 1
     assert other.figures.ratio_to_anchor == pytest.approx(0.5)
     assert other.anchor == anchor.record_id and other.figures.latency_p50_seconds == pytest.approx(1.0)
-    assert parse_inference(other.to_json()) == other
+    assert INFERENCE.parse(other.to_json()) == other
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,10 @@ from harness.documents.inference import (
     Inference,
     Round,
     figures_of,
-    parse_inference,
     quantile,
-    schema,
 )
-from harness.documents.providers import lines_of, parse_report
+from harness.documents.kinds import INFERENCE, PROVIDERS
+from harness.documents.providers import lines_of
 from harness.errors import InputError
 from tests.support.inferences import WHEN, group, inference, model, report, rounds
 from tests.support.refusal import refused
@@ -35,8 +34,8 @@ def later(one: Inference, **changed: Any) -> Inference:
 
 def test_a_record_is_read_as_it_was_written() -> None:
     one = inference()
-    assert parse_inference(one.to_json()) == one
-    assert parse_inference(one.to_json()).to_json() == one.to_json()
+    assert INFERENCE.parse(one.to_json()) == one
+    assert INFERENCE.parse(one.to_json()).to_json() == one.to_json()
 
 
 @pytest.mark.parametrize(
@@ -58,24 +57,24 @@ def test_a_record_is_read_as_it_was_written() -> None:
 )
 def test_what_is_no_inference_record_is_refused(changed: dict[str, Any]) -> None:
     whole = json.loads(inference().to_json())
-    refused(InputError, parse_inference, json.dumps(whole | changed))
+    refused(InputError, INFERENCE.parse, json.dumps(whole | changed))
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"schema_version": 1}', b"NaN"])
 def test_what_is_no_document_is_refused(text: bytes) -> None:
-    refused(InputError, parse_inference, text)
-    refused(InputError, parse_report, text)
+    refused(InputError, INFERENCE.parse, text)
+    refused(InputError, PROVIDERS.parse, text)
 
 
 def test_one_of_a_newer_schema_asks_for_an_upgrade() -> None:
     newer = json.dumps(json.loads(inference().to_json()) | {"schema_version": 2})
-    assert refused(InputError, parse_inference, newer).tip == "upgrade footprint-harness"
+    assert refused(InputError, INFERENCE.parse, newer).tip == "upgrade footprint-harness"
     newer = json.dumps(json.loads(report().to_json()) | {"schema_version": 2})
-    assert refused(InputError, parse_report, newer).tip == "upgrade footprint-harness"
+    assert refused(InputError, PROVIDERS.parse, newer).tip == "upgrade footprint-harness"
 
 
 def test_every_figure_has_its_meaning_in_the_schema() -> None:
-    figures = schema()["$defs"]["Figures"]["properties"]
+    figures = INFERENCE.schema()["$defs"]["Figures"]["properties"]
     assert {name for name, one in figures.items() if not one.get("description")} == set()
 
 
@@ -124,14 +123,14 @@ def test_a_quantile_is_that_of_numpy(share: float, value: float) -> None:
 
 
 def test_a_report_is_read_as_it_was_written() -> None:
-    assert parse_report(report().to_json()) == report()
+    assert PROVIDERS.parse(report().to_json()) == report()
 
 
 def test_a_report_has_a_line_and_what_ran_no_node_says_why() -> None:
     whole = json.loads(report().to_json())
-    refused(InputError, parse_report, json.dumps(whole | {"providers": []}))
+    refused(InputError, PROVIDERS.parse, json.dumps(whole | {"providers": []}))
     for line in ({"ran_nodes": 0}, {"ran_nodes": None}, {"ran_nodes": 3, "reason": "it did"}):
-        refused(InputError, parse_report, json.dumps(whole | {"providers": [{"provider": "CPU", **line}]}))
+        refused(InputError, PROVIDERS.parse, json.dumps(whole | {"providers": [{"provider": "CPU", **line}]}))
 
 
 def test_lines_tell_what_was_offered_created_and_ran() -> None:

@@ -12,7 +12,8 @@ from harness.archive.nights import Outcome
 from harness.archive.series import SizeChange
 from harness.documents.base import Environment, LockedWheel
 from harness.documents.footprint import Figures, Record
-from harness.documents.night import Night, NightJob, night_id, parse_night
+from harness.documents.kinds import NIGHT
+from harness.documents.night import Night, NightJob, night_id
 from harness.report import night as page
 from tests.support.records import line, measured
 
@@ -215,5 +216,5 @@ def test_how_old_the_data_is() -> None:
 
 def test_a_night_is_kept_as_it_was_planned() -> None:
     one = night(wanted("torch", series=("release", "night")))
-    assert parse_night(one.to_json()) == one
-    assert parse_night(one.to_json()).to_json() == one.to_json()
+    assert NIGHT.parse(one.to_json()) == one
+    assert NIGHT.parse(one.to_json()).to_json() == one.to_json()

@@ -12,18 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.documents import kinds
 from harness.documents.base import Environment, LockedWheel
 from harness.documents.footprint import (
     NOISY_SPREAD,
-    SCHEMA_VERSION,
     Figures,
     Record,
     Sample,
     Samples,
     import_figures,
     noise_warnings,
-    parse_record,
-    schema,
     spread,
 )
 from harness.errors import InputError
@@ -56,19 +54,19 @@ def runs(*seconds: float, cpu: float = 0.0, modules: int = 0, rss: int = 0) -> t
 
 
 def test_a_record_is_read_back_as_it_was_written() -> None:
-    assert parse_record(TEXT) == parse_record(TEXT.encode()) == RECORD
+    assert kinds.RECORD.parse(TEXT) == kinds.RECORD.parse(TEXT.encode()) == RECORD
 
 
 def test_the_text_of_a_record_is_canonical() -> None:
-    assert parse_record(TEXT).to_json() == TEXT
+    assert kinds.RECORD.parse(TEXT).to_json() == TEXT
     shuffled = dict(reversed(json.loads(TEXT).items()))
-    assert parse_record(json.dumps(shuffled, indent=4)).to_json() == TEXT
+    assert kinds.RECORD.parse(json.dumps(shuffled, indent=4)).to_json() == TEXT
     assert TEXT.endswith("}\n")
 
 
 def test_every_record_says_its_schema_and_its_methods() -> None:
     raw = json.loads(TEXT)
-    assert raw["schema_version"] == SCHEMA_VERSION
+    assert raw["schema_version"] == kinds.RECORD.newest
     assert set(raw["methods"]) == {"sizes", "times"}
 
 
@@ -88,9 +86,9 @@ def test_a_record_cannot_be_changed() -> None:
 
 
 def test_a_record_fits_the_published_schema() -> None:
-    jsonschema.validate(json.loads(TEXT), schema(), cls=jsonschema.Draft202012Validator)
+    jsonschema.validate(json.loads(TEXT), kinds.RECORD.schema(), cls=jsonschema.Draft202012Validator)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**json.loads(TEXT), "status": "perfect"}, schema())
+        jsonschema.validate({**json.loads(TEXT), "status": "perfect"}, kinds.RECORD.schema())
 
 
 def _with(**changed: Any) -> Callable[[str], str]:
@@ -133,7 +131,7 @@ NOT_RECORDS: dict[str, tuple[Callable[[str], str | bytes], str]] = {
         _with(samples__warm=[{"seconds": -1, "cpu_seconds": 0, "modules": 1, "rss_bytes": 1}]),
         "seconds",
     ),
-    "newer-schema": (_with(schema_version=SCHEMA_VERSION + 1), "this harness knows up to"),
+    "newer-schema": (_with(schema_version=kinds.RECORD.newest + 1), "this harness knows up to"),
     "older-schema": (_with(schema_version=0), "schema_version"),
     "schema-is-text": (_with(schema_version="1"), "schema_version"),
     "unknown-key": (_with(colour="green"), "colour"),
@@ -146,26 +144,26 @@ NOT_RECORDS: dict[str, tuple[Callable[[str], str | bytes], str]] = {
 
 @pytest.mark.parametrize(("spoil", "message"), NOT_RECORDS.values(), ids=NOT_RECORDS)
 def test_what_is_not_a_record_is_refused_with_its_name(spoil: Callable[[str], str | bytes], message: str) -> None:
-    error = refused(InputError, parse_record, spoil(TEXT), name="some.json")
+    error = refused(InputError, kinds.RECORD.parse, spoil(TEXT), name="some.json")
     assert error.message.startswith("some.json ") and message in error.message
 
 
 def test_a_newer_schema_says_to_upgrade() -> None:
-    text = json.dumps({"schema_version": SCHEMA_VERSION + 1, "shape": "unknown"})
-    assert "upgrade" in refused(InputError, parse_record, text).tip
+    text = json.dumps({"schema_version": kinds.RECORD.newest + 1, "shape": "unknown"})
+    assert "upgrade" in refused(InputError, kinds.RECORD.parse, text).tip
 
 
 def test_a_record_torn_at_any_byte_is_refused() -> None:
     data = TEXT.encode()
     for length in range(len(data) - 1):  # without its last line break it is still whole
         with pytest.raises(InputError):
-            parse_record(data[:length])
+            kinds.RECORD.parse(data[:length])
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200))
 def test_no_content_raises_anything_but_an_input_error(content: bytes | str) -> None:
     with pytest.raises(InputError):
-        parse_record(content)
+        kinds.RECORD.parse(content)
 
 
 def test_import_times_are_medians_less_the_bare_median() -> None:
@@ -225,4 +223,4 @@ def test_a_noisy_machine_is_told_of_and_a_quiet_one_is_not() -> None:
 @pytest.mark.parametrize("name", ["measured_at", "as_of"])
 def test_a_date_without_its_zone_is_refused(name: str) -> None:
     raw = RECORD.model_dump(mode="json") | {name: "2024-04-26T00:00:00"}
-    assert "timezone" in refused(InputError, parse_record, json.dumps(raw)).message
+    assert "timezone" in refused(InputError, kinds.RECORD.parse, json.dumps(raw)).message

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import errors
-from harness.documents import footprint as record
-from harness.documents import forecast, inference, night, providers
+from harness.documents.kinds import KINDS, Kind
 from harness.report.pages import api
 from harness.report.pages.markup import Row, raw, table, text
 
@@ -17,15 +16,24 @@ from harness.report.pages.markup import Row, raw, table, text
 def pieces(datapackage: Path) -> dict[str, str]:
     """File name -> MyST."""
     return {
-        "schema.md": schema_tables(record.schema()),
-        "forecast-schema.md": schema_tables(forecast.schema()),
-        "inference-schema.md": schema_tables(inference.schema()),
-        "providers-schema.md": schema_tables(providers.schema()),
-        "night-schema.md": schema_tables(night.schema()),
         "columns.md": columns(datapackage),
         "exit-codes.md": exit_codes(),
         "api.md": _rows("Keys of each build in footprint.json", ("Key", "Meaning"), api.BUILD.items()),
     }
+
+
+def pages() -> dict[str, str]:
+    """File name -> MyST: a page for each kind of document."""
+    return {f"{kind.schema_name}.md": _page(kind) for kind in KINDS.values()}
+
+
+def _page(kind: Kind[Any]) -> str:
+    schema = f'<a href="../{kind.schema_name}.schema.json">JSON Schema</a>'
+    return (
+        f"# {kind.title}\n\n{kind.about}\n\n"
+        f"The {schema} is published with this site; what follows is made from it. A key that this list does not have "
+        f"is refused, and so is a newer `schema_version`.\n\n{schema_tables(kind.schema())}\n"
+    )
 
 
 def _rows(caption: str, head: tuple[str, ...], rows: Any) -> str:
