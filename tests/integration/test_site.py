@@ -41,7 +41,7 @@ VENDORED = (REPOSITORY / "docs" / "_static" / "vendor", REPOSITORY / "tests" / "
 HAND_WRITTEN = sorted(
     page
     for page in (REPOSITORY / "docs").glob("**/*.md")
-    if not {"_generated", "frameworks"} & set(page.parts) and page.parent.name != "inference"
+    if not {"_generated", "frameworks", "documents"} & set(page.parts) and page.parent.name != "inference"
 )
 SVG = (
     '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
