@@ -19,6 +19,8 @@ from harness.packages.index import File
 
 GLIBC = 36
 """2.36, Debian 12's, which measurements run on (images/bases.toml)."""
+ANY_GLIBC = 99
+"""Newer than every one there is: where wheels are installed, the installer asks the machine's own."""
 MACOS = (15, 0)
 """The oldest macOS that still gets updates, November 2026."""
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
@@ -76,15 +78,19 @@ def marker_environment(target: Target, python: str | None = None) -> dict[str, s
 
 
 @cache
-def tags(target: Target) -> tuple[str, ...]:
-    """The tags that an installer on the target takes, best first."""
-    platforms = list(_platform_tags(target.platform))
+def tags(target: Target, glibc: int = GLIBC) -> tuple[str, ...]:
+    """The tags that an installer on the target takes, best first.
+
+    Args:
+        glibc: minor version of the C library, on Linux.
+    """
+    platforms = list(_platform_tags(target.platform, glibc))
     abi, interpreter = target.tag, target.tag
     found = [*cpython_tags(target.python, [abi], platforms), *compatible_tags(target.python, interpreter, platforms)]
     return tuple(map(str, found))
 
 
-def _platform_tags(platform: str) -> Iterator[str]:
+def _platform_tags(platform: str, glibc: int) -> Iterator[str]:
     system, _, machine = platform.partition("_")
     if system == "windows":
         yield "win_amd64"
@@ -93,10 +99,20 @@ def _platform_tags(platform: str) -> Iterator[str]:
     else:
         oldest = 5 if machine == "x86_64" else 17  # PEP 571 and PEP 599: what the first manylinux of each had
         yield f"linux_{machine}"
-        for minor in range(GLIBC, oldest - 1, -1):
+        for minor in range(glibc, oldest - 1, -1):
             yield f"manylinux_2_{minor}_{machine}"
             if minor in _LEGACY:
                 yield f"{_LEGACY[minor]}_{machine}"
+
+
+def may_take(file: File, target: Target) -> bool:
+    """Whether some system of the target's platform takes the file, however new its C library is."""
+    return choose([file], tags(target, ANY_GLIBC)) is not None
+
+
+def is_for_platform(tag: str, platform: str) -> bool:
+    """Whether a wheel with this platform tag is for a platform, whatever its Python."""
+    return tag == "any" or tag in _platform_tags(platform, ANY_GLIBC)
 
 
 def takes_python(file: File, target: Target) -> bool:

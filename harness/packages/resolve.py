@@ -9,16 +9,15 @@ from contextlib import suppress
 from email import message_from_bytes
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from harness.engines.sandbox import Limits, Sandbox, probe
 from harness.errors import IndexUnavailableError, MeasurementError, NotOnIndexError, UnsupportedError
-from harness.job import Job, Python, iso_instant
+from harness.job import Job, iso_instant
 from harness.packages.index import File, Index, environment_for_tools
 from harness.packages.lock import Lock, Locked
-from harness.packages.platforms import choose, marker_environment
+from harness.packages.platforms import choose, is_for_platform, marker_environment, may_take, takes_python
 from harness.packages.tools import Tools
 
 RESOLVE_SECONDS = 600.0
@@ -131,10 +130,10 @@ def requirements_of(metadata: bytes, job: Job) -> list[Requirement]:
 def _offered(files: Sequence[File], job: Job) -> str:
     """What Python is wanted by wheels that fit by their tags; else the Python tags that there are on the
     target's platform; else the platforms that there are."""
-    if wanted := {str(_python_wanted(file)) for file in files if _fits_by_tags(file, job)}:
+    if wanted := {file.requires_python or "" for file in files if may_take(file, job.target)}:
         return f"its wheels want Python {' or '.join(sorted(wanted))}"
     tags = [tag for file in files for tag in parse_wheel_filename(file.filename)[3]]
-    here = {tag.interpreter for tag in tags if _is_platform(tag.platform, job.target.platform)}
+    here = {tag.interpreter for tag in tags if is_for_platform(tag.platform, job.target.platform)}
     if here:
         ordered = sorted(here, key=lambda name: (len(name), name))
         return f"there are wheels for {', '.join(ordered)}"
@@ -152,34 +151,8 @@ def _refuse_without_wheel(job: Job, index: Index) -> None:
 
 
 def _may_fit(file: File, job: Job) -> bool:
-    """Whether a wheel is for the target's Python and machine; its C library is not looked at."""
-    return _fits_by_tags(file, job) and _python_wanted(file).contains(f"{job.target.python_version}.99")
-
-
-def _fits_by_tags(file: File, job: Job) -> bool:
-    tags = parse_wheel_filename(file.filename)[3]
-    return any(_takes(tag.interpreter, tag.abi, job.target.python) for tag in tags) and any(
-        _is_platform(tag.platform, job.target.platform) for tag in tags
-    )
-
-
-def _python_wanted(file: File) -> SpecifierSet:
-    try:
-        return SpecifierSet(file.requires_python or "")
-    except InvalidSpecifier:
-        return SpecifierSet()
-
-
-def _takes(interpreter: str, abi: str, python: Python) -> bool:
-    if interpreter in ("py3", f"py3{python[1]}", f"cp3{python[1]}"):
-        return True
-    match = re.fullmatch(r"cp3(\d+)", interpreter)
-    return bool(match and abi == "abi3" and int(match[1]) <= python[1])
-
-
-def _is_platform(tag: str, platform: str) -> bool:
-    machine = platform.removeprefix("linux_")
-    return tag == "any" or (("linux" in tag) and "musl" not in tag and tag.endswith(machine))
+    """Whether a wheel is for the target's Python and platform."""
+    return may_take(file, job.target) and takes_python(file, job.target)
 
 
 def _explain(output: str, job: Job, index: Index) -> Exception:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from packaging.tags import sys_tags
+from packaging.tags import compatible_tags, cpython_tags, sys_tags
 from packaging.utils import parse_wheel_filename
 
 from harness.documents.base import Environment, FileLine, LockedWheel
@@ -18,7 +18,7 @@ from harness.job import PLATFORMS as NAMES
 from harness.job import Target, parse_request
 from harness.packages.directory import Entry
 from harness.packages.index import File, Project
-from harness.packages.platforms import GLIBC, PLATFORMS, tags, takes_python
+from harness.packages.platforms import GLIBC, PLATFORMS, choose, may_take, tags, takes_python
 from harness.stages.forecast import Ask, matrix, one, releases
 from harness.stages.verify import installed, verify
 
@@ -74,6 +74,39 @@ def test_a_platform_takes_its_own(platform: str, takes: str, leaves: str) -> Non
     found = tags(Target((3, 12), platform))
     assert f"cp312-cp312-{takes}" in found and f"cp39-abi3-{takes}" in found
     assert not any(tag.endswith(leaves) for tag in found) and "py3-none-any" in found
+
+
+# What packaging, which pip has inside, says of a machine with glibc 2.36.
+HERE = ["linux_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(36, 4, -1))]
+HERE += [f"manylinux{year}_x86_64" for year in (2014, 2010, 1)]
+PYTHON_TAGS = ("py3", "py2.py3", "py37", "py39", "py311", "py312", "py4", "cp39", "cp311", "cp312", "pp311")
+ABI_TAGS = ("none", "abi3", "cp311", "cp312", "cp311t")
+PLATFORM_TAGS = ("any", "linux_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64.manylinux2014_x86_64")
+PLATFORM_TAGS += ("manylinux_2_36_x86_64", "musllinux_1_2_x86_64", "manylinux_2_28_aarch64", "win_amd64")
+
+
+@given(st.lists(st.tuples(*map(st.sampled_from, (PYTHON_TAGS, ABI_TAGS, PLATFORM_TAGS))), min_size=1, max_size=4))
+def test_what_is_measured_and_what_is_forecast_are_chosen_alike(named: list[tuple[str, str, str]]) -> None:
+    """`measure` refuses before it asks pip; neither may refuse what the other takes, nor what pip takes."""
+    files = [wheel(f"top-1.0-{'-'.join(tag)}.whl") for tag in named]
+    by_pip = {str(tag) for tag in [*cpython_tags((3, 11), platforms=HERE), *compatible_tags((3, 11), "cp311", HERE)]}
+    fitting = [file for file in files if by_pip & {str(tag) for tag in parse_wheel_filename(file.filename)[3]}]
+    assert [file for file in files if may_take(file, LINUX)] == fitting
+    forecast = one(project(*files), parse_request("top==1.0"), LINUX, "pypi", LATE, "wheel").own
+    assert forecast == choose(files, tags(LINUX)) and (forecast is not None) == bool(fitting)
+
+
+@pytest.mark.parametrize(
+    "filename",
+    ["xformers-0.0.35-py39-none-manylinux_2_28_x86_64.whl", "array_record-0.4.0-py39-none-any.whl"],
+)
+def test_what_is_for_an_older_python_and_any_abi_fits(filename: str) -> None:
+    assert may_take(wheel(filename), LINUX)
+
+
+def test_a_newer_c_library_is_pips_to_judge() -> None:
+    newer = wheel("top-1.0-cp311-cp311-manylinux_2_39_x86_64.whl")
+    assert may_take(newer, LINUX) and choose([newer], tags(LINUX)) is None
 
 
 def test_requires_python_holds_for_the_latest_patch() -> None:
