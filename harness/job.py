@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -118,6 +118,49 @@ class Job:
             "engine": self.engine,
             "installer": self.installer,
         }
+
+
+class Described(Protocol):
+    """A document about one job: it says what the job was, as `Job.fields` does."""
+
+    @property
+    def framework(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def extras(self) -> tuple[str, ...]: ...
+    @property
+    def python(self) -> str: ...
+    @property
+    def platform(self) -> str: ...
+    @property
+    def as_of(self) -> datetime: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def installer(self) -> str: ...
+    @property
+    def import_package(self) -> str | None: ...
+
+
+def job_of(one: Described) -> Job:
+    """The job that a document is about.
+
+    Raises:
+        InputError: its name, version, extras or Python can be no job's.
+    """
+    extras = f"[{','.join(one.extras)}]" if one.extras else ""
+    return Job(
+        request=parse_request(f"{one.framework}{extras}=={one.version}"),
+        target=Target(parse_python(one.python), one.platform),
+        variant=one.variant,
+        as_of=one.as_of,
+        installer=one.installer,
+        engine=one.engine,
+        import_package=one.import_package,
+    )
 
 
 def compact_instant(instant: datetime) -> str:

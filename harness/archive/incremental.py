@@ -14,18 +14,17 @@ import heapq
 import io
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from harness.archive.store import Shelf, Value
 from harness.archive.weighed import as_version
 from harness.documents.table import Key, Order, Table
 from harness.errors import InputError
+from harness.files import replacing
 
 SETTLING_SECONDS = 0.05
 """A file that changed so shortly before it was read could change again within one tick of its file system's clock,
@@ -168,18 +167,3 @@ def _code() -> bytes:
     values = (package / "errors.py", package / "job.py", *sorted((package / "documents").glob("*.py")))
     sources = (*values, *(package / "archive" / f"{name}.py" for name in ("weighed", "incremental", "tables")))
     return b"".join(hashlib.sha256(path.read_bytes()).digest() for path in sources)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[TextIO]:
-    """Write a file beside `path`, and put it there once it is whole."""
-    fd, beside = tempfile.mkstemp(prefix=".table-", dir=path.parent)
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
-            yield file
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(FileNotFoundError):  # an interrupt may come when it is in its place already
-            os.unlink(beside)
-        raise

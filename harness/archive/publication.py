@@ -19,14 +19,13 @@ from harness.archive.store import (
     Store,
     by_id,
     kind_of,
-    link,
     places,
-    write_whole,
 )
 from harness.documents.forecast import Forecast
 from harness.documents.kinds import KINDS
 from harness.documents.night import Night
 from harness.errors import EnvironmentLacksError, InputError
+from harness.files import link, replacing
 
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 """What a folder or a file may be called: a document of somebody else's must not lead out of the published place."""
@@ -184,7 +183,9 @@ def _write(source: Path, target: Path) -> bool:
     if target.exists():
         return False
     try:
-        write_whole(target, source.read_bytes(), link)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target, "wb", put=link, sync=True) as file:
+            file.write(source.read_bytes())
     except FileExistsError:  # somebody else published it this moment
         return False
     except OSError as error:

@@ -10,7 +10,6 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -22,6 +21,7 @@ from harness.documents.kinds import FORECAST, INFERENCE, KINDS, NIGHT, PROVIDERS
 from harness.documents.night import Night
 from harness.documents.providers import ProviderReport
 from harness.errors import EnvironmentLacksError, InputError
+from harness.files import link, replacing
 from harness.job import compact_instant
 
 Value = TypeVar("Value", bound=Document)
@@ -165,7 +165,9 @@ class Shelf(Generic[Value]):
     def _write(self, value: Value, put: Callable[[str, Path], None]) -> Path:
         path = self.place(value)
         try:
-            write_whole(path, value.to_json().encode(), put)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path, put=put, sync=True) as file:
+                file.write(value.to_json())
         except OSError as error:
             raise EnvironmentLacksError(f"the {self.kind} cannot be written to {path}: {error.strerror}") from error
         return path
@@ -275,26 +277,3 @@ def _a(kind: Kind[Any]) -> str:
 
 def glob_escape(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
-
-
-def write_whole(path: Path, content: bytes, put: Callable[[str, Path], None]) -> None:
-    """Write a file beside `path`, and have it put there once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd, beside = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(beside, 0o644)
-        put(beside, path)
-    except BaseException:
-        with suppress(FileNotFoundError):  # an interrupt may come when it is in its place already
-            os.unlink(beside)
-        raise
-
-
-def link(beside: str, path: Path) -> None:
-    """Put a file in its place, unless one is there."""
-    os.link(beside, path)
-    os.unlink(beside)

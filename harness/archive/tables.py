@@ -15,6 +15,7 @@ from harness.archive import datapackage, incremental
 from harness.archive.store import Shelf
 from harness.documents.kinds import KINDS, Kind
 from harness.errors import EnvironmentLacksError
+from harness.files import replacing
 
 Torn = Callable[[Kind[Any], Path, str], None]
 """Is told of each file that is not valid: of which kind it was to be, and why it is none."""
@@ -91,5 +92,5 @@ def _describe(results: Path) -> None:
     path = results / "datapackage.json"
     text = datapackage.to_json(kind for kind in tabled() if (results / f"{_name(kind)}.csv").exists())
     if not path.exists() or path.read_bytes() != text.encode():
-        with incremental.replacing(path) as file:
+        with replacing(path) as file:
             file.write(text)

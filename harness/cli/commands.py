@@ -180,7 +180,7 @@ def replay(
     build = catalog.variant(before.framework, before.variant)
     index = index_for(build.index, index_url)
     cache = cache_folder()
-    major, minor = before.python.split(".")
+    asked = job.job_of(before)
     with (
         looks.choose(quiet=quiet) as shows,
         open_engine(engine or before.engine, cache, shows.note, uv_from(index_for(None, index_url), cache, shows)) as (
@@ -188,17 +188,7 @@ def replay(
             work,
         ),
     ):
-        one = job.Job(
-            request=job.parse_request(
-                f"{before.framework}{'[' + ','.join(before.extras) + ']' if before.extras else ''}=={before.version}"
-            ),
-            target=job.Target((int(major), int(minor)), before.platform),
-            variant=before.variant,
-            as_of=before.as_of,
-            installer=before.installer,
-            engine=runner.name,
-            import_package=before.import_package,
-        )
+        one = replace(asked, engine=runner.name)
         runner.facts(one.target)
         settings = footprint.Settings(repeats=max(1, len(before.samples.warm)), limits=limits)
         workshop = footprint.Workshop(runner, index, cache, work, locks, shows)

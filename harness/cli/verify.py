@@ -18,7 +18,6 @@ from harness.cli.forecast import open_workshop
 from harness.cli.pages import verified
 from harness.cli.pages.forecasts import Moved, cost
 from harness.cli.render import Page
-from harness.documents.footprint import Record
 from harness.errors import InputError
 from harness.packages import uv_resolve
 from harness.packages.lock import LockStore
@@ -45,12 +44,13 @@ def verify_forecast(
     lock = LockStore(*(place / LOCKS for place in store.places)).by_sha256(measured.lock_sha256)
     build = load(catalog_file or DEFAULT).variant(measured.framework, measured.variant)
     index = index_for(build.index, index_url)
+    asked = job.job_of(measured)
     started = time.monotonic()
     with looks.choose(quiet=quiet) as shows, open_workshop(index, shows, download=False) as workshop:
         shows.phase("lock", "with uv")
         chosen = uv_resolve.resolve(
-            (_request(measured),),
-            _target(measured),
+            (asked.request,),
+            asked.target,
             measured.as_of,
             index=index,
             tools=workshop.uv,
@@ -101,12 +101,3 @@ def _told(found: verify.Verified, origin: Origin | None, moved: Moved) -> dict[s
         ],
         "cost": asdict(moved),
     }
-
-
-def _request(record: Record) -> job.Request:
-    extras = f"[{','.join(record.extras)}]" if record.extras else ""
-    return job.parse_request(f"{record.framework}{extras}=={record.version}")
-
-
-def _target(record: Record) -> job.Target:
-    return job.Target(job.parse_python(record.python), record.platform)

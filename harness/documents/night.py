@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
-from packaging.version import Version
 from pydantic import AwareDatetime, Field
 
 from harness.documents.base import Bytes, Document, Model
-from harness.job import Job, Request, Target, compact_instant
+from harness.job import Job, compact_instant, job_of
 
 Series = Literal["release", "night"]
 """`release`: a version on the day on which it was released. `night`: the newest version, with the dependencies of the
@@ -44,16 +43,7 @@ class NightJob(Model):
     @property
     def job(self) -> Job:
         """As it is measured."""
-        major, minor = self.python.split(".")
-        return Job(
-            request=Request(self.framework, Version(self.version), self.extras),
-            target=Target((int(major), int(minor)), self.platform),
-            variant=self.variant,
-            as_of=self.as_of,
-            installer=self.installer,
-            engine=self.engine,
-            import_package=self.import_package,
-        )
+        return job_of(self)
 
 
 class Night(Document):

@@ -8,8 +8,6 @@ Neither names a host: a wheel is found again by its name and sha256 in whichever
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from harness.errors import InputError
+from harness.files import replacing
 from harness.job import Request, Target, compact_instant, iso_instant
 from harness.packages.wheel import is_sha256, is_wheel_filename
 
@@ -251,8 +250,6 @@ class LockStore:
         place = self.folder / name
         place.mkdir(parents=True, exist_ok=True)
         for name, text in (("requirements.txt", lock.requirements), ("pylock.toml", lock.to_pylock(asked))):
-            with tempfile.NamedTemporaryFile("w", dir=place, prefix=f".{name}.", delete=False) as beside:
-                beside.write(text)  # under a name of its own: several builds may have the same lock
-            os.chmod(beside.name, 0o644)
-            os.replace(beside.name, place / name)
+            with replacing(place / name) as file:  # several builds may have the same lock
+                file.write(text)
         return place

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import threading
 import zlib
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from packaging.utils import parse_wheel_filename
 from pydantic import TypeAdapter
 
 from harness.errors import MeasurementError, UnsupportedError
+from harness.files import replacing
 from harness.packages import directory
 from harness.packages.directory import Contents, Entry, Place
 from harness.packages.index import CONNECTIONS, File, Index
@@ -140,14 +140,8 @@ class Peek:
         path = self._path(file)
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            fd, beside = tempfile.mkstemp(prefix=".part-", dir=path.parent)
-            try:
-                with os.fdopen(fd, "wb") as sink:
-                    sink.write(_seal(body) + b" " + body + b"\n" + zlib.compress(raw, 1))
-                os.replace(beside, path)
-            except BaseException:
-                os.unlink(beside)
-                raise
+            with replacing(path, "wb") as sink:
+                sink.write(_seal(body) + b" " + body + b"\n" + zlib.compress(raw, 1))
 
 
 def _take(read: Callable[[int, int], bytes], size: int, name: str) -> tuple[bytes, Place]:

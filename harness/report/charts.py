@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -18,6 +16,7 @@ from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
 from harness.documents.inference import Inference
 from harness.errors import InputError
+from harness.files import replacing
 from harness.progress import Progress, Silent
 from harness.report import releases, words
 from harness.report.drawing import (
@@ -151,12 +150,5 @@ def _preferred(record: Record) -> tuple[bool, bool, Version, tuple[int, ...]]:
 
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all: a reader sees the old picture or the new one."""
-    fd, beside = tempfile.mkstemp(prefix=".chart-", dir=path.parent)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
+    with replacing(path, "wb") as file:
+        file.write(data)

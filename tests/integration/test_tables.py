@@ -680,4 +680,4 @@ def test_a_folder_that_cannot_be_written_is_told(archive: Archive) -> None:
     archive.store.add(archive.made(0))
     archive.table.mkdir()
     assert str(archive.store.results) in refused(EnvironmentLacksError, archive.rebuild).message
-    assert not list(archive.store.results.glob(".table-*"))
+    assert not list(archive.store.results.glob(".new-*"))

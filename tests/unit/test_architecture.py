@@ -31,7 +31,7 @@ ORDINARY = [name for name in MODULES if name not in PROBES]
 FLOORS = (
     {"__init__"},
     {"errors"},
-    {"parsing", "progress", "probes"},
+    {"files", "parsing", "progress", "probes"},
     {"job"},
     {"documents"},
     {"catalogs"},
@@ -48,6 +48,7 @@ FLOORS = (
 ARCHIVE_KNOWS = {
     "__init__",
     "errors",
+    "files",
     "parsing",
     "job",
     "documents",

@@ -25,7 +25,6 @@ from harness.documents.inference import (
     Round,
     Tensor,
     figures_of,
-    quantile,
 )
 from harness.documents.kinds import INFERENCE
 from harness.engines.sandbox import EngineFacts, Limits, Network, Outcome, Sandbox
@@ -333,15 +332,6 @@ def one_round(number: int, seconds: Sequence[float]) -> Round:
         warmup_runs=1,
         run_seconds=tuple(seconds),
     )
-
-
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=50), st.floats(0, 1))
-def test_a_quantile_lies_between_the_ends(values: list[float], share: float) -> None:
-    assert min(values) <= quantile(values, share) <= max(values) * (1 + 1e-12)
-
-
-def test_quantiles_are_numpys() -> None:
-    assert quantile([1, 2, 3, 4], 0.5) == 2.5 and quantile([1, 2, 3, 4, 5], 0.9) == pytest.approx(4.6)
 
 
 def test_a_gpu_row_that_is_ok_was_proven_there() -> None:

@@ -7,7 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.archive import timed
 from harness.archive.store import Inferences, ProviderReports, Store
@@ -16,7 +19,7 @@ from harness.documents.inference import (
     Inference,
     Round,
     figures_of,
-    quantile,
+    last_quantile,
 )
 from harness.documents.kinds import INFERENCE, PROVIDERS
 from harness.documents.providers import lines_of
@@ -114,9 +117,10 @@ def test_no_round_gives_no_figure_and_never_a_zero() -> None:
     assert "rss_peak_bytes" not in figures_of([timed_round(0, 1.0)], [])
 
 
-@pytest.mark.parametrize(("share", "value"), [(0, 1.0), (0.5, 2.5), (0.9, 3.7), (1, 4.0)])
-def test_a_quantile_is_that_of_numpy(share: float, value: float) -> None:
-    assert quantile([4.0, 1.0, 3.0, 2.0], share) == pytest.approx(value)
+@pytest.mark.parametrize(("parts", "share"), [(2, 0.5), (10, 0.9), (100, 0.99)])
+@given(values=st.lists(st.floats(0, 100), min_size=1, max_size=50))
+def test_a_quantile_is_that_of_numpy(parts: int, share: float, values: list[float]) -> None:
+    assert last_quantile(values, parts) == pytest.approx(numpy.quantile(values, share))
 
 
 # provider reports
