@@ -345,7 +345,7 @@ def test_imports_that_fail_keep_their_sizes_and_stop_nobody_else(
     )
     assert ended.status == 1, ended.stderr
     rows = {row["framework"]: row for row in program.rows}
-    assert list(rows) == names or sorted(rows) == sorted(names)
+    assert sorted(rows) == sorted(names)
     for name, (_, reason) in IMPORTS.items():
         row = rows[name]
         assert (row["status"], row["phase"]) == ("failed", "import") and reason in row["reason"], row

@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,7 +95,6 @@ DOORS = {
     "urllib.request": set(),
     "http": set(),
     "socket": set(),
-    "os.system": set(),
     "pickle": set(),
 }
 
@@ -173,6 +171,16 @@ def test_one_door_for_each_outside_thing(outside: str) -> None:
     assert users <= DOORS[outside]
 
 
+@pytest.mark.parametrize("module", ORDINARY)
+def test_nobody_starts_a_process_past_the_door(module: str) -> None:
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse((PACKAGE / module).read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os"
+    }
+    assert {name for name in used if name in ("system", "popen", "fork") or name.startswith(("exec", "spawn"))} == set()
+
+
 def harness_help() -> str:
     done = subprocess.run(
         [sys.executable, "-m", "harness", "--help"], env={"LANG": "C.UTF-8"}, capture_output=True, text=True, timeout=60
@@ -181,16 +189,11 @@ def harness_help() -> str:
     return done.stdout
 
 
-def test_help_is_instant() -> None:
-    taken = []
-    for _ in range(5):
-        started = time.monotonic()
-        harness_help()
-        taken.append(time.monotonic() - started)
-    assert min(taken) < 0.150, taken
+MOST_MODULES = 150
+"""That `--help` may load: some 115 are the interpreter's and click's. Counted, since a busy machine is slow."""
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_help_is_instant_and_imports_nothing_heavy() -> None:
     program = (
         "import sys\n"
         "from harness.cli.main import cli\n"
@@ -199,6 +202,7 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
+    assert len(done.stderr.split()) < MOST_MODULES
     loaded = {name.split(".")[0] for name in done.stderr.split()}
     assert "harness" in loaded
     assert loaded & {"rich", "pydantic", "docker", "requests", "urllib3", "packaging", "asyncio", "matplotlib"} == set()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from harness.archive import compare
 from harness.archive.store import Store
 from harness.archive.weighed import Weighed
+from harness.cli.pages import comparison
 from harness.documents.base import Environment, LockedWheel
 from harness.documents.footprint import Figures, ImportTree, ModuleLine, Record
 from harness.documents.forecast import Forecast, ForecastFigures, ForecastWheel
@@ -59,6 +60,34 @@ def test_the_parts_of_real_records_sum_to_their_difference() -> None:
     for before, after in combinations(records, 2):
         found = compare.diff(before, after)
         assert [found.unattributed(figure) for figure in compare.ATTRIBUTED] == [0, 0, 0]
+
+
+def test_a_replay_under_another_python_compares_no_bytecode_and_no_modules() -> None:
+    """Both differ between patch releases; everything else must be equal to the byte."""
+    figures = Figures(
+        wheel_bytes=1, download_bytes=2, unpacked_bytes=3, installed_bytes=4, bytecode_bytes=5, distributions=6
+    ).model_copy(update={"import_modules": 7})
+    here = record(figures=figures, environment=Environment(harness_version="0.1.0", python="3.11.2"))
+    there = record(
+        figures=figures.model_copy(update={"bytecode_bytes": 50, "import_modules": 70}),
+        environment=Environment(harness_version="0.1.0", python="3.11.7"),
+    )
+    sizes = {"wheel_bytes", "download_bytes", "unpacked_bytes", "installed_bytes", "distributions"}
+    assert {line.figure for line in compare.replay(here, there).lines if line.exact} == sizes
+    assert compare.replay(here, there).faithful
+    same = there.model_copy(update={"environment": here.environment})
+    assert {line.figure for line in compare.replay(here, same).lines if line.exact} == {
+        *sizes,
+        "bytecode_bytes",
+        "import_modules",
+    }
+    assert not compare.replay(here, same).faithful
+
+
+def test_records_side_by_side_show_every_cost_of_an_import() -> None:
+    page = comparison.markdown([record(figures=Figures(import_rss_bytes=428_600_000))], ["yours"], ["not shown"])
+    (row,) = [line for line in page.splitlines() if line.startswith("| import, memory ")]
+    assert "428.6 MB" in row
 
 
 def test_each_distribution_is_told_as_what_happened_to_it() -> None:

@@ -218,6 +218,8 @@ def test_a_noisy_machine_is_told_of_and_a_quiet_one_is_not() -> None:
     assert warning.startswith("warm") and "33%" in warning and "measure again" in warning
     assert noise_warnings(Samples(warm=quiet, cold=quiet)) == ()
     assert len(noise_warnings(Samples(warm=noisy, cold=noisy))) == 2
+    a_little, hardly = runs(1.0, 1.15, 1.30), runs(1.0, 1.09, 1.18)
+    assert len(noise_warnings(Samples(warm=a_little, cold=hardly))) == 1
 
 
 @pytest.mark.parametrize("name", ["measured_at", "as_of"])

@@ -196,8 +196,16 @@ def test_times_of_another_machine_image_or_method_are_never_compared(other: dict
 
 
 def test_too_few_nights_show_no_level() -> None:
-    nights, slow, again = noisy(series.SHORTEST - 1), timed(4, 2.0), timed(4, 2.0, again=True)
-    assert series.time_steps(again, [*nights, slow, again]) == []
+    slow, again = timed(5, 2.0), timed(5, 2.0, again=True)
+    assert series.time_steps(again, [*noisy(4), slow, again]) == []
+    assert [step.figure for step in series.time_steps(again, [*noisy(5), slow, again])] == ["import_warm_seconds"]
+
+
+@pytest.mark.parametrize(("slower", "told"), [(1.065, True), (1.04, False)])
+def test_a_step_is_told_from_five_percent_on(slower: float, told: bool) -> None:
+    nights = [timed(night, 1.0 + 0.001 * (night % 3)) for night in range(20)]
+    slow, again = timed(20, slower), timed(20, slower + 0.001, again=True)
+    assert bool(series.time_steps(again, [*nights, slow, again])) is told
 
 
 def test_the_noise_of_a_quiet_machine_is_hardly_ever_suspected() -> None:

@@ -19,6 +19,7 @@ from harness.packages.wheel import (
     look,
     provided_extras,
     refuse_bad_paths,
+    refuse_bomb,
 )
 from tests.support import wheels
 from tests.support.refusal import refused
@@ -165,6 +166,12 @@ def test_paths_judged_at_once_are_judged_as_one_by_one(paths: list[str]) -> None
 
     one_by_one = [*paths, "\xa0"]  # nothing is wrong with it, but it does not print
     assert complaint(paths) == complaint(one_by_one)
+
+
+def test_what_unpacks_to_more_than_a_hundred_times_its_size_is_a_bomb() -> None:
+    refused(MeasurementError, refuse_bomb, "x.whl", 150 * 2**20, 2**20)
+    refuse_bomb("x.whl", 198 * 2**20, 2 * 2**20)
+    refuse_bomb("x.whl", 99 * 2**20, 1)  # too little to harm
 
 
 def test_a_bomb_is_a_real_one_and_quickly_refused(tmp_path: Path) -> None:
