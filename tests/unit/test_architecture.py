@@ -6,8 +6,8 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -116,15 +116,17 @@ SANDBOX_HAS = {
 }
 
 
-def imports(module: str) -> Iterator[str]:
+@cache
+def imports(module: str) -> frozenset[str]:
     """Everything that a module imports, by its full name; inside of functions too."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse((PACKAGE / module).read_text())):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
+            found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} has a relative import"
-            yield str(node.module)
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+            found |= {str(node.module), *(f"{node.module}.{name.name}" for name in node.names)}
+    return frozenset(found)
 
 
 def own_imports(module: str) -> set[str]:

@@ -27,6 +27,7 @@ from harness.documents.inference import (
     figures_of,
 )
 from harness.documents.kinds import INFERENCE
+from harness.engines import slot
 from harness.engines.sandbox import EngineFacts, Limits, Network, Outcome, Sandbox
 from harness.errors import EngineLostError, InputError, UnsupportedError
 from harness.job import Target
@@ -143,6 +144,12 @@ class OnPaper:
     def open(self, target: Target, *, keep: bool = False) -> Iterator[Any]:
         raise AssertionError("nothing is opened")
         yield
+
+
+@pytest.fixture(autouse=True)
+def host_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is timed on this machine meanwhile is not waited for."""
+    monkeypatch.setattr(slot, "SHARED_MEMORY", tmp_path)
 
 
 CONTEXT = Context(Target((3, 11)), NOW, OnPaper(), Silent())
