@@ -31,7 +31,7 @@ import distributed
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from harness.archive.store import Store
+from harness.archive.store import Records
 from harness.fleet.events import Event
 from harness.fleet.executors.dask import BUILDERS, DaskExecutor, resources
 from harness.fleet.task import Task
@@ -109,7 +109,7 @@ class Outcome:
 def drawn() -> list[Nap]:
     """Build and timing of every record that is ok, in seconds."""
     found = []
-    for one in Store(RESULTS).all():
+    for one in Records(RESULTS).all():
         figures, samples, told = one.figures, one.samples, one.environment
         if one.status != "ok" or figures.install_seconds is None:
             continue

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness.archive.incremental import SETTLING_SECONDS
-from harness.archive.store import Store
+from harness.archive.store import Records
 from harness.archive.tables import rebuild
 from harness.job import iso_instant
 
@@ -41,8 +41,8 @@ def copy(templates: Sequence[tuple[str, str]], number: int, folder: Path) -> Non
     (folder / framework / f"{record_id}.json").write_text(text)
 
 
-def timed(store: Store) -> float:
-    """Seconds of one rebuild, once the files have settled."""
+def timed(store: Records) -> float:
+    """Seconds of one rebuild, once the files have pinned."""
     time.sleep(2 * SETTLING_SECONDS)
     started = time.monotonic()
     rebuild(store, refuse)
@@ -62,7 +62,7 @@ def main() -> None:
     print(f"| {' | '.join(columns)} |\n|{'|'.join('-' * (len(name) + 1) + ':' for name in columns)}|", flush=True)
     for count in map(int, os.environ.get("RECORDS", "1000 10000 100000").split()):
         with tempfile.TemporaryDirectory() as results:
-            store = Store(Path(results))
+            store = Records(Path(results))
             for number in range(count):
                 copy(templates, number, store.folder)
             nothing = timed(store)

@@ -77,7 +77,7 @@ class Job:
     """One thing to measure. Its `key` names its lock, its `slug` its records."""
 
     request: Request
-    """Always with a version: planning has settled it."""
+    """Always with a version: planning has pinned it."""
     target: Target
     variant: str
     as_of: datetime

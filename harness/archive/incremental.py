@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.archive.store import Shelf, Value
+from harness.archive.store import Store, Value
 from harness.archive.weighed import as_version
 from harness.documents.table import Key, Order, Table
 from harness.errors import InputError
@@ -60,13 +60,13 @@ def to_csv(table: Table, values: Iterable[Value]) -> str:
     return table.header + "".join(one.line for one in sorted(row for value in values for row in _rows(table, value)))
 
 
-def update(table: Table, shelf: Shelf[Value], torn: Callable[[Path, str], None]) -> None:
+def update(table: Table, shelf: Store[Value], invalid: Callable[[Path, str], None]) -> None:
     """Bring the table of a shelf up to date, as if every file were read. Where nothing is new, nothing is written."""
     path, index = shelf.results / table.file, shelf.results / table.index
     stamps = _stamps(shelf.folder)
     remembered = _recall(index, path)
     known = {name for *_, name, stamp in remembered or () if stamp and stamps.get(name) == stamp}
-    new = sorted(_read(table, shelf, {name: stamps[name] for name in stamps.keys() - known}, torn))
+    new = sorted(_read(table, shelf, {name: stamps[name] for name in stamps.keys() - known}, invalid))
     if remembered is not None and not new and all(name in known for *_, name, _ in remembered):
         return
     kept = _kept(table, path, remembered or [], known)
@@ -93,7 +93,7 @@ def _rows(table: Table, value: Value, name: str = "", stamp: str = "") -> Iterat
 
 def _stamps(folder: Path) -> dict[str, str]:
     """What tells an unchanged file: file -> stamp; nothing where there is no folder."""
-    settled = time.time_ns() - int(SETTLING_SECONDS * 1e9)
+    pinned = time.time_ns() - int(SETTLING_SECONDS * 1e9)
     found: dict[str, str] = {}
     if not folder.exists():
         return found
@@ -102,31 +102,31 @@ def _stamps(folder: Path) -> dict[str, str]:
             if entry.is_dir():
                 with os.scandir(entry) as files:
                     named = (file for file in files if file.name.endswith(".json"))
-                    found |= {f"{entry.name}/{file.name}": _stamp(file, settled) for file in named}
+                    found |= {f"{entry.name}/{file.name}": _stamp(file, pinned) for file in named}
     return found
 
 
-def _stamp(entry: os.DirEntry[str], settled: int) -> str:
-    """Empty where the file cannot be looked at, or changed after `settled` (nanoseconds)."""
+def _stamp(entry: os.DirEntry[str], pinned: int) -> str:
+    """Empty where the file cannot be looked at, or changed after `pinned` (nanoseconds)."""
     try:
         seen = entry.stat()
     except OSError:  # removed a moment ago, or a link to nowhere: reading it will tell
         return ""
     # ctime tells of changes that keep size and mtime, as `cp -p` and `touch -r` do
-    return "" if seen.st_ctime_ns > settled else f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}"
+    return "" if seen.st_ctime_ns > pinned else f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}"
 
 
 def _read(
-    table: Table, shelf: Shelf[Value], stamps: Mapping[str, str], torn: Callable[[Path, str], None]
+    table: Table, shelf: Store[Value], stamps: Mapping[str, str], invalid: Callable[[Path, str], None]
 ) -> Iterator[Row]:
     for name in sorted(stamps):
         path = shelf.folder / name
         try:
             yield from _rows(table, shelf.kind.parse(path.read_bytes(), name="it"), name, stamps[name])
         except InputError as error:
-            torn(path, error.message)
+            invalid(path, error.message)
         except OSError as error:
-            torn(path, f"it cannot be read: {error.strerror}")
+            invalid(path, f"it cannot be read: {error.strerror}")
 
 
 def _kept(table: Table, path: Path, remembered: Sequence[Source], known: Set[str]) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from harness.archive.store import (
     PUBLISHED,
     Forecasts,
     Nights,
-    Shelf,
+    Records,
     Store,
     by_id,
     kind_of,
@@ -122,7 +122,7 @@ def _find(results: Path, name: str) -> Path:
     path = Path(name) if select.is_address(name) else by_id(places(results), name)
     if path is not None:
         return path
-    records, forecasts = Store(results), Forecasts(results)
+    records, forecasts = Records(results), Forecasts(results)
     found = select.find_weighed(records, forecasts, name, records.all, forecasts.all)
     path = forecasts.where(found) if isinstance(found, Forecast) else records.where(found)
     assert path is not None, "it was read from there"
@@ -142,7 +142,7 @@ def _copy(path: Path, results: Path) -> Copy:
     kind = kind_of(content)
     if kind is None:
         raise InputError(f"{path} is no document of this harness", tip="name a record, by its path, id or request")
-    shelf: Shelf[Any] = Shelf(results / PUBLISHED, kind)
+    shelf: Store[Any] = Store(results / PUBLISHED, kind)
     value = kind.parse(content, name=str(path))
     target = shelf.place(value)
     if not all(map(SAFE.fullmatch, (kind.subject(value), value.record_id))):

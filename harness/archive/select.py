@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from packaging.version import Version
 
-from harness.archive.store import Forecasts, Shelf, Store, by_id, kind_at
+from harness.archive.store import Forecasts, Records, Store, by_id, kind_at
 from harness.archive.weighed import Weighed, as_version, is_whole, told_at
 from harness.catalogs.frameworks import DEFAULT_VARIANT
 from harness.documents.footprint import Record
@@ -77,7 +77,7 @@ def as_of(records: Iterable[Record], instant: datetime) -> list[Record]:
     return newest_of_each_job(one for one in records if one.as_of == instant)
 
 
-def find(shelf: Shelf[Told], name: str, kept: Callable[[], Iterable[Told]]) -> Told:
+def find(shelf: Store[Told], name: str, kept: Callable[[], Iterable[Told]]) -> Told:
     """One of a shelf by its path or id, or the newest one of a request: `torch==2.3.0`; `torch` is its highest version.
 
     Among records of that version one that is ok is preferred, then the default variant, as in `measure`. Among
@@ -100,7 +100,7 @@ def find(shelf: Shelf[Told], name: str, kept: Callable[[], Iterable[Told]]) -> T
 
 
 def find_weighed(
-    store: Store,
+    store: Records,
     shelf: Forecasts,
     name: str,
     records: Callable[[], Iterable[Record]],

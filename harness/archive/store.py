@@ -35,7 +35,7 @@ ORIGINS: Mapping[Origin | None, str] = {"own": "yours", "published": "published"
 
 
 def silently(path: Path, why: str) -> None:
-    """For who reads what another, in the same run, tells the torn ones of."""
+    """For who reads what another, in the same run, tells the invalid ones of."""
 
 
 def places(results: Path) -> tuple[Path, ...]:
@@ -48,7 +48,7 @@ def origin_of(results: Path) -> Origin:
     return "published" if results.absolute().name == PUBLISHED else "own"
 
 
-class Shelf(Generic[Value]):
+class Store(Generic[Value]):
     """What is kept of one kind: written to one results folder, and read there, or also in its published place."""
 
     def __init__(self, results: Path, kind: Kind[Value], *, both: bool = False) -> None:
@@ -137,8 +137,8 @@ class Shelf(Generic[Value]):
         self._files[value.record_id] = path
         return value
 
-    def all(self, torn: Callable[[Path, str], None] = silently) -> Iterator[Value]:
-        """Every valid one, in order of their names; an invalid one is told to `torn` and left alone.
+    def all(self, invalid: Callable[[Path, str], None] = silently) -> Iterator[Value]:
+        """Every valid one, in order of their names; an invalid one is told to `invalid` and left alone.
 
         Of several places the user's own come first, and one of the same id counts once.
         """
@@ -149,9 +149,9 @@ class Shelf(Generic[Value]):
                 try:
                     value = self.kind.parse(path.read_bytes(), name="it")
                 except InputError as error:
-                    torn(path, error.message)
+                    invalid(path, error.message)
                 except OSError as error:
-                    torn(path, f"it cannot be read: {error.strerror}")
+                    invalid(path, f"it cannot be read: {error.strerror}")
                 else:
                     if value.record_id not in before:
                         had.add(value.record_id)
@@ -173,14 +173,14 @@ class Shelf(Generic[Value]):
         return path
 
 
-class Store(Shelf[Record]):
+class Records(Store[Record]):
     """Records: what was measured."""
 
     def __init__(self, results: Path, *, both: bool = False) -> None:
         super().__init__(results, RECORD, both=both)
 
 
-class Forecasts(Shelf[Forecast]):
+class Forecasts(Store[Forecast]):
     """Forecasts: what an index told. Never among the records."""
 
     def __init__(self, results: Path, *, both: bool = False) -> None:
@@ -188,7 +188,7 @@ class Forecasts(Shelf[Forecast]):
 
     def add(self, value: Forecast) -> Path:
         """Keep an `identified` forecast. One that is there already stays as it is: the same id has the same content,
-        first told at an earlier time. Only one that is torn is put right.
+        first told at an earlier time. Only one that is invalid is put right.
 
         Raises:
             EnvironmentLacksError: it cannot be written.
@@ -201,21 +201,21 @@ class Forecasts(Shelf[Forecast]):
         return path
 
 
-class Inferences(Shelf[Inference]):
+class Inferences(Store[Inference]):
     """Inference records: how long models ran, `results/inference/<model>/<record_id>.json`."""
 
     def __init__(self, results: Path, *, both: bool = False) -> None:
         super().__init__(results, INFERENCE, both=both)
 
 
-class ProviderReports(Shelf[ProviderReport]):
+class ProviderReports(Store[ProviderReport]):
     """Where each runtime can run, `results/providers/<runtime>/<record_id>.json`."""
 
     def __init__(self, results: Path, *, both: bool = False) -> None:
         super().__init__(results, PROVIDERS, both=both)
 
 
-class Nights(Shelf[Night]):
+class Nights(Store[Night]):
     """What nights were to measure, `results/nights/<year>/<record_id>.json`."""
 
     def __init__(self, results: Path, *, both: bool = False) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.archive import datapackage, incremental
-from harness.archive.store import Shelf
+from harness.archive.store import Store
 from harness.documents.kinds import KINDS, Kind
 from harness.errors import EnvironmentLacksError
 from harness.files import replacing
 
-Torn = Callable[[Kind[Any], Path, str], None]
+Invalid = Callable[[Kind[Any], Path, str], None]
 """Is told of each file that is not valid: of which kind it was to be, and why it is none."""
 
 
@@ -32,13 +32,13 @@ def to_csv(kind: Kind[Any], documents: Iterable[Any]) -> str:
     return incremental.to_csv(kind.table, documents)
 
 
-def rebuild(shelf: Shelf[Any], torn: Callable[[Path, str], None]) -> Path:
+def rebuild(shelf: Store[Any], invalid: Callable[[Path, str], None]) -> Path:
     """Bring the table of a kind and `datapackage.json` up to date; two at a time take turns, a reader sees old or new.
 
     The outcome is that of reading every document, byte for byte. Where nothing is new, nothing is written.
 
     Args:
-        torn: is told of each file that is not valid, and why; every time.
+        invalid: is told of each file that is not valid, and why; every time.
 
     Raises:
         EnvironmentLacksError: the results folder cannot be read or written.
@@ -47,14 +47,14 @@ def rebuild(shelf: Shelf[Any], torn: Callable[[Path, str], None]) -> Path:
     assert table is not None, shelf.kind
     try:
         with _taking_turns(shelf.results):
-            incremental.update(table, shelf, torn)
+            incremental.update(table, shelf, invalid)
             _describe(shelf.results)
     except OSError as error:
         raise EnvironmentLacksError(f"the tables in {shelf.results} cannot be rebuilt: {error}") from error
     return shelf.results / table.file
 
 
-def rebuild_all(results: Path, torn: Torn) -> list[Path]:
+def rebuild_all(results: Path, invalid: Invalid) -> list[Path]:
     """Bring every table up to date; but for the first only where there is or was anything of it.
 
     Raises:
@@ -62,9 +62,9 @@ def rebuild_all(results: Path, torn: Torn) -> list[Path]:
     """
     found = []
     for number, kind in enumerate(tabled()):
-        shelf = Shelf(results, kind)
+        shelf = Store(results, kind)
         if number == 0 or shelf.folder.exists() or (results / f"{_name(kind)}.csv").exists():
-            found.append(rebuild(shelf, lambda path, why, kind=kind: torn(kind, path, why)))  # type: ignore[misc]
+            found.append(rebuild(shelf, lambda path, why, kind=kind: invalid(kind, path, why)))  # type: ignore[misc]
     return found
 
 

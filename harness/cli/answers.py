@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from harness.archive import budgets, compare, select, tables
-from harness.archive.store import ORIGINS, Forecasts, Inferences, Origin, Store
+from harness.archive.store import ORIGINS, Forecasts, Inferences, Origin, Records
 from harness.archive.timed import proof, proven
 from harness.archive.weighed import Weighed
 from harness.catalogs import limits
@@ -37,22 +37,22 @@ class Archive:
     request is asked for."""
 
     def __init__(self, results: str, *, quiet: bool) -> None:
-        self._store = Store(Path(results), both=True)
+        self._store = Records(Path(results), both=True)
         self._forecasts = Forecasts(Path(results), both=True)
         self._inferences = Inferences(Path(results), both=True)
         self._quiet = quiet
 
     @cached_property
     def records(self) -> list[Record]:
-        return list(self._store.all(lambda path, why: self._torn("record", path, why)))
+        return list(self._store.all(lambda path, why: self._invalid("record", path, why)))
 
     @cached_property
     def forecasts(self) -> list[Forecast]:
-        return list(self._forecasts.all(lambda path, why: self._torn("forecast", path, why)))
+        return list(self._forecasts.all(lambda path, why: self._invalid("forecast", path, why)))
 
     @cached_property
     def inferences(self) -> list[Inference]:
-        return list(self._inferences.all(lambda path, why: self._torn("inference record", path, why)))
+        return list(self._inferences.all(lambda path, why: self._invalid("inference record", path, why)))
 
     def record(self, name: str) -> Record:
         return select.find(self._store, name, lambda: self.records)
@@ -108,7 +108,7 @@ class Archive:
             raise InputError(f"there is no forecast with dependencies in {folders}", tip=tip)
         return found
 
-    def _torn(self, kind: str, path: Path, why: str) -> None:
+    def _invalid(self, kind: str, path: Path, why: str) -> None:
         if not self._quiet:
             click.echo(f"left out, not a valid {kind}: {path.name}: {why}", err=True)
 

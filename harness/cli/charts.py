@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.archive.store import Forecasts, Inferences, Store
+from harness.archive.store import Forecasts, Inferences, Records
 from harness.cli import progress as looks
 from harness.cli.render import counted
 from harness.errors import EnvironmentLacksError, InputError
@@ -21,7 +21,7 @@ def charts(results: str, out: str | None, as_json: bool, quiet: bool) -> int:
         InputError: there is nothing to draw, or no room to write.
     """
     place = Path(results)
-    store, shelf, timings = Store(place, both=True), Forecasts(place, both=True), Inferences(place, both=True)
+    store, shelf, timings = Records(place, both=True), Forecasts(place, both=True), Inferences(place, both=True)
     folder = Path(out) if out is not None else store.results / "charts"
     with looks.choose(quiet=quiet) as shows:
         records = list(store.all(lambda path, why: shows.note(f"left out, not a valid record: {path.name}: {why}")))

@@ -15,7 +15,7 @@ import click
 from harness import host, job, parsing
 from harness.archive import compare
 from harness.archive import tables as csv_tables
-from harness.archive.store import LOCKS, ORIGINS, Store, places
+from harness.archive.store import LOCKS, ORIGINS, Records, places
 from harness.catalogs.frameworks import DEFAULT, Catalog, load
 from harness.cli import progress as looks
 from harness.cli import render
@@ -27,7 +27,7 @@ from harness.engines.sandbox import Engine, Limits
 from harness.errors import EnvironmentLacksError, InputError
 from harness.packages.index import Index, cache_folder
 from harness.packages.lock import LockStore
-from harness.packages.release import first_python, settle
+from harness.packages.release import first_python, pin
 from harness.packages.sources import index_for
 from harness.packages.tools import uv_from
 from harness.stages import footprint
@@ -39,10 +39,10 @@ class House:
 
     cache: Path
     catalog: Catalog
-    store: Store
+    store: Records
     shows: looks.Lines | looks.Live
 
-    def warn_torn(self, path: Path, why: str) -> None:
+    def warn_invalid(self, path: Path, why: str) -> None:
         self.shows.note(f"left out, not a valid record: {path.name}: {why}")
 
 
@@ -95,7 +95,7 @@ def measure(
     if import_package is not None:
         job.parse_import_package(import_package)
     builds = {request: catalog.variant(request.name, variant) for request in requests}
-    store = Store(Path(results))
+    store = Records(Path(results))
     store.prepare()
     cache = cache_folder()
     found: list[record.Record] = []
@@ -108,28 +108,28 @@ def measure(
             index = index_for(builds[request].index, index_url)
             shows.phase("plan", str(request))
             asked = replace(request, extras=tuple(sorted({*request.extras, *builds[request].extras})))
-            settled = settle(asked, index=index, as_of=instant, known=catalog.frameworks, local=builds[request].local)
+            pinned = pin(asked, index=index, as_of=instant, known=catalog.frameworks, local=builds[request].local)
             if request.version is None:
-                shows.note(f"{request.name}: the newest final release is {settled.version}")
-            jobs.append((settled, index))
+                shows.note(f"{request.name}: the newest final release is {pinned.version}")
+            jobs.append((pinned, index))
         get_uv = uv_from(index_for(None, index_url), cache, shows)
         with open_engine(engine, cache, shows.note, get_uv) as (runner, work):
-            for settled, index in jobs:
-                target = _target(version, runner, settled, index, instant)
+            for pinned, index in jobs:
+                target = _target(version, runner, pinned, index, instant)
                 one = job.Job(
-                    request=settled,
+                    request=pinned,
                     target=target,
                     variant=variant,
                     as_of=instant,
                     installer=installer,
                     engine=runner.name,
-                    import_package=import_package or catalog.import_package(settled.name),
+                    import_package=import_package or catalog.import_package(pinned.name),
                 )
                 runner.facts(target)  # an engine that cannot measure the target at all is told before a record is made
                 workshop = footprint.Workshop(runner, index, cache, work, LockStore(store.results / LOCKS), shows)
                 outcome = footprint.measure(one, workshop, settings)
                 path = store.add(outcome)
-                csv_tables.rebuild(store, house.warn_torn)
+                csv_tables.rebuild(store, house.warn_invalid)
                 shows.phase("record", str(path))
                 found.append(outcome)
     show(found, as_json=as_json)
@@ -165,7 +165,7 @@ def replay(
     quiet: bool,
 ) -> int:
     """Measure again from the record's lock; 0 where the sizes are equal, 3 where not."""
-    store = Store(Path(results), both=True)
+    store = Records(Path(results), both=True)
     before = store.read(record)
     if before.lock_sha256 is None:
         raise InputError(f"{before.record_id} has no lock: it ended in {before.phase}", tip="measure it instead")
@@ -276,13 +276,13 @@ def tables(results: str, as_json: bool, quiet: bool) -> int:
     paths: list[Path] = []
     with looks.choose(quiet=quiet) as shows:
 
-        def torn(kind: Kind[Any], path: Path, why: str) -> None:
+        def invalid(kind: Kind[Any], path: Path, why: str) -> None:
             shows.note(f"left out, not a valid {kind}: {path.name}: {why}")
 
         for place in [one for one in places(folder) if csv_tables.has_any(one)] or [folder]:
-            Store(place).prepare()
+            Records(place).prepare()
             shows.phase("tables", str(place))
-            paths += csv_tables.rebuild_all(place, torn)
+            paths += csv_tables.rebuild_all(place, invalid)
     rows = {path: sum(1 for _ in path.open()) - 1 for path in paths}
     if as_json:
         told = [{"path": str(path), "rows": count} for path, count in rows.items()]

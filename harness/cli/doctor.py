@@ -14,7 +14,7 @@ from typing import Literal
 import click
 
 from harness import host
-from harness.archive.store import Store
+from harness.archive.store import Records
 from harness.catalogs.frameworks import DEFAULT, load
 from harness.engines import docker, images, venv
 from harness.engines.interpreters import Interpreters
@@ -89,7 +89,7 @@ def _catalog(path: Path | None) -> Check:
 
 def _results(results: str) -> Check:
     try:
-        Store(Path(results)).prepare()
+        Records(Path(results)).prepare()
     except HarnessError as error:
         return Check("results", "missing", error.message, error.tip)
     return Check("results", "ok", f"{results} can be written to")

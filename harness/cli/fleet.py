@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import job, parsing
-from harness.archive.store import LOCKS, Store
+from harness.archive.store import LOCKS, Records
 from harness.catalogs.frameworks import DEFAULT, load
 from harness.cli.commands import parse_limits
 from harness.engines.choice import ENGINES, open_engine
@@ -171,7 +171,7 @@ def planner(options: Options, results: Path, progress: Progress, *, named: bool)
     engine, pythons = _place(options, progress, named=named)
     return Planner(
         catalog=load(options.catalog_file or DEFAULT),
-        store=Store(results),
+        store=Records(results),
         engine=engine,
         platform=f"linux_{os.uname().machine}",
         index_url=options.index_url,

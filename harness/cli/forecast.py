@@ -26,7 +26,7 @@ from harness.engines.owner import Owners
 from harness.errors import InputError
 from harness.packages.index import Index, cache_folder
 from harness.packages.peek import Peek
-from harness.packages.release import settle
+from harness.packages.release import pin
 from harness.packages.sources import index_for
 from harness.packages.wheelhouse import Wheelhouse
 from harness.stages import forecast as stage
@@ -137,15 +137,15 @@ def _plan(request: job.Request, question: _Question, index: Index, catalog: Cata
         InputError: there is no such project, version or extra.
     """
     # of a bare name it finds the newest release, or says what was meant
-    settled = settle(request, index=index, as_of=question.as_of, known=catalog.frameworks, local=local)
-    project = index.project(settled.name)
+    pinned = pin(request, index=index, as_of=question.as_of, known=catalog.frameworks, local=local)
+    project = index.project(pinned.name)
     target, variant, as_of, scope = question.target, question.variant, question.as_of, question.scope
     if question.releases:
         return stage.releases(project, request, target, variant, as_of, scope, pre=question.pre)
     if question.matrix:
         targets = [job.Target(python, platform) for python in job.PYTHONS for platform in job.PLATFORMS]
-        return stage.matrix(project, settled, targets, variant, as_of, scope)
-    return [stage.one(project, settled, target, variant, as_of, scope)]
+        return stage.matrix(project, pinned, targets, variant, as_of, scope)
+    return [stage.one(project, pinned, target, variant, as_of, scope)]
 
 
 def _show(found: Sequence[Forecast], cost: Moved, question: _Question, *, as_json: bool) -> None:

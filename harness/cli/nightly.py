@@ -13,7 +13,7 @@ import click
 from harness import job, parsing
 from harness.archive import tables
 from harness.archive.nights import Outcome
-from harness.archive.store import Forecasts, Inferences, Nights, Store, origin_of
+from harness.archive.store import Forecasts, Inferences, Nights, Records, origin_of
 from harness.cli import boards
 from harness.cli import progress as looks
 from harness.cli.fleet import Options, crew, parse_pythons, planner
@@ -65,7 +65,7 @@ def nightly(
             shows.note(f"{len(night.jobs)} rows{known}, {left} to be measured")
         store = maker.store
 
-        def torn(path: Path, why: str) -> None:
+        def invalid(path: Path, why: str) -> None:
             click.echo(f"left out, not a valid record: {path.name}: {why}", err=True)
 
         with watch:
@@ -78,11 +78,11 @@ def nightly(
                 retry_failed=retry_failed,
                 tell=watch.tell,
                 begin=watch.begin,
-                torn=torn,
+                invalid=invalid,
             )
         with looks.choose(quiet=quiet or progress == "json") as shows:
             shows.phase("tables", str(folder))
-            tables.rebuild_all(folder, lambda _, path, why: torn(path, why))
+            tables.rebuild_all(folder, lambda _, path, why: invalid(path, why))
             if left and draw:
                 _draw(folder, shows)
         published = origin_of(folder) == "published"
@@ -101,15 +101,15 @@ def _draw(folder: Path, shows: looks.Lines | looks.Live) -> None:
         shows.note(f"no charts: drawing them needs {error.name}; call `make charts`")
         return
 
-    def torn(path: Path, why: str) -> None:
+    def invalid(path: Path, why: str) -> None:
         shows.note(f"left out, not valid: {path.name}: {why}")
 
     shows.phase("charts", str(folder / "charts"))
     write_all(
-        list(Store(folder).all(torn)),
+        list(Records(folder).all(invalid)),
         folder / "charts",
-        forecasts=list(Forecasts(folder).all(torn)),
-        inferences=list(Inferences(folder).all(torn)),
+        forecasts=list(Forecasts(folder).all(invalid)),
+        inferences=list(Inferences(folder).all(invalid)),
         progress=shows,
     )
 

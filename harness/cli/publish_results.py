@@ -24,7 +24,7 @@ def publish_results(record: Sequence[str], results: str, as_json: bool, quiet: b
     plan = publication.plan(Path(results), record)
     with looks.choose(quiet=quiet) as shows:
 
-        def torn(kind: Kind[Any], path: Path, why: str) -> None:
+        def invalid(kind: Kind[Any], path: Path, why: str) -> None:
             shows.note(f"left out, not a valid {kind}: {path.name}: {why}")
 
         shows.phase("publish", str(place))
@@ -33,7 +33,7 @@ def publish_results(record: Sequence[str], results: str, as_json: bool, quiet: b
         done = publication.publish(plan.copies)
         if done.documents or done.others:
             shows.phase("tables", str(place))
-            tables.rebuild_all(place, torn)
+            tables.rebuild_all(place, invalid)
     if as_json:
         told = {
             "documents": list(map(str, done.documents)),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.archive.store import Forecasts, Inferences, ProviderReports, Store
+from harness.archive.store import Forecasts, Inferences, ProviderReports, Records
 from harness.cli import progress as looks
 from harness.cli.render import counted
 from harness.documents.footprint import Record
@@ -33,11 +33,11 @@ def site(results: str, docs: str, as_json: bool, quiet: bool) -> int:
         ) from None
 
     place = Path(results)
-    store, shelf = Store(place, both=True), Forecasts(place, both=True)
+    store, shelf = Records(place, both=True), Forecasts(place, both=True)
     timings, asked = Inferences(place, both=True), ProviderReports(place, both=True)
     with looks.choose(quiet=quiet) as shows:
 
-        def torn(path: Path, why: str) -> None:
+        def invalid(path: Path, why: str) -> None:
             shows.note(f"left out, not valid: {path.name}: {why}")
 
         def draw(
@@ -52,13 +52,13 @@ def site(results: str, docs: str, as_json: bool, quiet: bool) -> int:
             )
 
         shows.phase("records", str(store.folder))
-        records, forecasts, inferences = list(store.all(torn)), list(shelf.all(torn)), list(timings.all(torn))
+        records, forecasts, inferences = list(store.all(invalid)), list(shelf.all(invalid)), list(timings.all(invalid))
         own = store.own(records) | shelf.own(forecasts) | timings.own(inferences)
         written = pages.write(
             records,
             forecasts=forecasts,
             inferences=inferences,
-            reports=asked.all(torn),
+            reports=asked.all(invalid),
             docs=Path(docs),
             results=place,
             own=own,

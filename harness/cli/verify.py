@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from harness import job
-from harness.archive.store import LOCKS, ORIGINS, Origin, Store
+from harness.archive.store import LOCKS, ORIGINS, Origin, Records
 from harness.catalogs.frameworks import DEFAULT, load
 from harness.cli import progress as looks
 from harness.cli.forecast import open_workshop
@@ -31,7 +31,7 @@ def verify_forecast(
     """Hold a forecast against a record; 0 where every byte is accounted for, 3 where not."""
     if not record:
         raise InputError("no record given", tip="name one by its path or id, see results/records/")
-    store = Store(Path(results), both=True)
+    store = Records(Path(results), both=True)
     measured = store.read(record)
     if measured.lock_sha256 is None or measured.ledger is None:
         raise InputError(f"{measured.record_id} has no ledger: it ended in {measured.phase}", tip="measure it again")

@@ -1,6 +1,6 @@
 """The registry of kinds of documents: each names once what every other part of the program asks of it.
 
-Store, tables, data package, schemas, reference pages, site and nights iterate over `KINDS`; none of them lists kinds.
+Records, tables, data package, schemas, reference pages, site and nights iterate over `KINDS`; none of them lists kinds.
 """
 
 from __future__ import annotations

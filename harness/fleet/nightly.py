@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.archive import nights
 from harness.archive.nights import Outcome
-from harness.archive.store import Nights, Store
+from harness.archive.store import Nights, Records
 from harness.documents.footprint import Record
 from harness.documents.night import Night, night_id
 from harness.engines.slot import holders
@@ -96,7 +96,7 @@ def work_through(
     retry_failed: bool = False,
     tell: Callable[[Event], None],
     begin: Callable[[Plan], None],
-    torn: Callable[[Path, str], None],
+    invalid: Callable[[Path, str], None],
 ) -> Outcome:
     """Measure what has no record, then a second time what seems slower than before.
 
@@ -117,7 +117,7 @@ def work_through(
             return 0.0
         begin(plan)
         with executor(plan) as doing:
-            ran = run(plan, doing, work, store, budget=budget, tell=tell, torn=torn)
+            ran = run(plan, doing, work, store, budget=budget, tell=tell, invalid=invalid)
         left_out.update(ran.left_out)
         failures.update(ran.failures)
         return ran.seconds
@@ -131,6 +131,6 @@ def work_through(
     return nights.outcome(night, kept(store), left_out=left_out, failures=failures, earlier=earlier)
 
 
-def kept(store: Store) -> list[Record]:
+def kept(store: Records) -> list[Record]:
     """All valid records."""
     return list(store.all())

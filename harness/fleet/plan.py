@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.archive.store import Store
+from harness.archive.store import Records
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
 from harness.errors import InputError
@@ -85,7 +85,7 @@ class Plan:
         return sum(size for _, _, size in frozenset().union(*(one.estimate.parts for one in self.to_do)))
 
 
-def recorded(jobs: Iterable[Job], store: Store, *, retry_failed: bool = False) -> dict[str, str]:
+def recorded(jobs: Iterable[Job], store: Records, *, retry_failed: bool = False) -> dict[str, str]:
     """Job's slug -> the id of its last record, of those that have a valid one.
 
     Args:
@@ -100,7 +100,7 @@ def recorded(jobs: Iterable[Job], store: Store, *, retry_failed: bool = False) -
                 try:
                     record = store.kind.parse(path.read_bytes(), name="it")
                 except (InputError, OSError):
-                    continue  # a torn one is as good as none
+                    continue  # a invalid one is as good as none
                 if not (retry_failed and record.status == "failed"):
                     found[job.slug] = record.record_id
                     break

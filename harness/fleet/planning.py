@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from packaging.version import Version
 
 from harness import __version__, host
-from harness.archive.store import Forecasts, Inferences, Nights, Store
+from harness.archive.store import Forecasts, Inferences, Nights, Records
 from harness.catalogs.frameworks import Catalog
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
@@ -21,7 +21,7 @@ from harness.fleet.plan import UNKNOWN, Part, Plan, Planned, estimate, recorded
 from harness.fleet.races import Race, key_of
 from harness.job import DEFAULT_PYTHON, Job, Python, Request, Target
 from harness.packages.index import File, Index
-from harness.packages.release import first_python, settle
+from harness.packages.release import first_python, pin
 from harness.packages.sources import index_for
 from harness.progress import Progress
 from harness.stages import forecast
@@ -35,7 +35,7 @@ class Planner:
     """What plans are made with."""
 
     catalog: Catalog
-    store: Store
+    store: Records
     engine: str
     platform: str
     index_url: str | None
@@ -92,7 +92,7 @@ class Planner:
     def _weigh(self, one: Combination) -> Weigh:
         build = self.catalog.variant(one.request.name, one.variant)
         asked = replace(one.request, extras=tuple(sorted({*one.request.extras, *build.extras})))
-        settled = settle(
+        pinned = pin(
             asked,
             index=self.index(build.index),
             as_of=one.as_of,
@@ -100,13 +100,13 @@ class Planner:
             local=build.local,
         )
         job = Job(
-            request=settled,
-            target=Target(one.python or self.usual_python([settled], build.index, one.as_of), self.platform),
+            request=pinned,
+            target=Target(one.python or self.usual_python([pinned], build.index, one.as_of), self.platform),
             variant=one.variant,
             as_of=one.as_of,
             installer=one.installer,
             engine=self.engine,
-            import_package=self.catalog.import_package(settled.name),
+            import_package=self.catalog.import_package(pinned.name),
         )
         return Weigh(job, build.index)
 
@@ -200,7 +200,7 @@ def plan_night(
     )
 
 
-def previous(store: Store, engine: str, installer: str, as_of: datetime) -> dict[str, datetime]:
+def previous(store: Records, engine: str, installer: str, as_of: datetime) -> dict[str, datetime]:
     """Framework -> the instant of the last night before one that had it: what came since then nobody has looked at."""
     found: dict[str, datetime] = {}
     for night in Nights(store.results).all():
@@ -215,7 +215,7 @@ def _wanted(
 ) -> list[tuple[Series, Version, Python, datetime]]:
     """Of one framework: series, version, Python and as-of instant of what is to be measured."""
     index = planner.index(None)
-    newest = settle(Request(name), index=index, as_of=as_of, known=planner.catalog.frameworks).version
+    newest = pin(Request(name), index=index, as_of=as_of, known=planner.catalog.frameworks).version
     assert newest is not None
     by_version: dict[Version, list[File]] = {}
     for file in index.project(name).before(as_of):

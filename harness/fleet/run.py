@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.archive import tables
-from harness.archive.store import LOCKS, Inferences, Store, silently
+from harness.archive.store import LOCKS, Inferences, Records, silently
 from harness.documents.footprint import Record
 from harness.documents.inference import Inference
 from harness.fleet.events import Event
@@ -42,19 +42,19 @@ def run(
     plan: Plan,
     executor: Executor,
     work: Work,
-    store: Store,
+    store: Records,
     *,
     budget: Budget = Budget(),
     heavy_first: bool = False,
     tell: Callable[[Event], None] = lambda _: None,
-    torn: Callable[[Path, str], None] = silently,
+    invalid: Callable[[Path, str], None] = silently,
 ) -> Ran:
     """Measure what a plan has to do. Each record is stored, and the table brought up to date, as soon as it is there.
 
     Args:
         heavy_first: in order of what they download, so that no machine is left with a long job at the end.
         tell: is told what happens, from any thread.
-        torn: is told of each file that is not a valid record.
+        invalid: is told of each file that is not a valid record.
 
     Raises:
         EnvironmentLacksError: nothing can be measured, or stored.
@@ -62,7 +62,7 @@ def run(
     """
     ran = Ran()
     began = time.monotonic()
-    shelves, locks = _Shelves(store, torn), LockStore(store.results / LOCKS)
+    shelves, locks = _Shelves(store, invalid), LockStore(store.results / LOCKS)
     ordered = sorted(plan.to_do, key=lambda one: -one.estimate.bytes) if heavy_first else plan.to_do
     admission = Admission({one.slug: one.estimate for one in ordered}, budget, ran, began)
     tasks = [one.task for one in ordered]
@@ -86,17 +86,17 @@ def run(
 class _Shelves:
     """Where documents are kept, each kind with its table."""
 
-    store: Store
-    torn: Callable[[Path, str], None]
+    store: Records
+    invalid: Callable[[Path, str], None]
 
     def add(self, document: Record | Inference) -> None:
         if isinstance(document, Record):
             self.store.add(document)
-            tables.rebuild(self.store, self.torn)
+            tables.rebuild(self.store, self.invalid)
         else:
             shelf = Inferences(self.store.results)
             shelf.add(document)
-            tables.rebuild(shelf, self.torn)
+            tables.rebuild(shelf, self.invalid)
 
 
 @dataclass

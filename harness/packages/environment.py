@@ -22,7 +22,7 @@ from harness.packages import uv_resolve
 from harness.packages import wheel as wheels
 from harness.packages.carried import Carried
 from harness.packages.index import File, Index
-from harness.packages.lock import Lock, Locked, LockStore, Together
+from harness.packages.lock import CombinedRequest, Lock, Locked, LockStore
 from harness.packages.platforms import choose, tags
 from harness.packages.resolve import locked
 from harness.packages.tools import Tools
@@ -106,10 +106,10 @@ def prepare(requests: Sequence[Request], target: Target, as_of: datetime, sandbo
     return Prepared(found, install(found, target, sandbox, shop))
 
 
-def ask(requests: Sequence[Request], target: Target, as_of: datetime, shop: Shop) -> Together:
+def ask(requests: Sequence[Request], target: Target, as_of: datetime, shop: Shop) -> CombinedRequest:
     """The requests as they are resolved: pinned where a carried wheel answers one."""
     pinned = tuple(_pinned(request, answer(request, target, shop.carried)) for request in requests)
-    return Together(pinned, target, as_of, "offline" if shop.offline else "pypi")
+    return CombinedRequest(pinned, target, as_of, "offline" if shop.offline else "pypi")
 
 
 def lock(requests: Sequence[Request], target: Target, as_of: datetime, shop: Shop) -> Lock:

@@ -29,7 +29,7 @@ LABEL_CHARS = 100
 
 
 class Asked(Protocol):
-    """What a lock answers: a `Job`, or several requests `Together`."""
+    """What a lock answers: a `Job`, or several requests `CombinedRequest`."""
 
     @property
     def request(self) -> Request | str: ...
@@ -45,7 +45,7 @@ class Asked(Protocol):
 
 
 @dataclass(frozen=True)
-class Together:
+class CombinedRequest:
     """Several requests that share one resolution: everything that one environment holds."""
 
     requests: tuple[Request, ...]

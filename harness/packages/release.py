@@ -16,7 +16,7 @@ from harness.packages.platforms import choose, tags, takes_python
 from harness.packages.wheel import provided_extras
 
 
-def settle(request: Request, *, index: Index, as_of: datetime, known: Iterable[str] = (), local: str = "") -> Request:
+def pin(request: Request, *, index: Index, as_of: datetime, known: Iterable[str] = (), local: str = "") -> Request:
     """The request with its version: as given, or the newest final release uploaded before `as_of`.
 
     Args:
@@ -52,9 +52,9 @@ def settle(request: Request, *, index: Index, as_of: datetime, known: Iterable[s
         version = Version(f"{version.public}+{local}")
     _refuse_too_late(project, version, as_of)
     # as it was released: 2.3 and 2.3.0 are one version, and get one lock and one name
-    settled = replace(request, version=next((one for one in project.versions if one == version), version))
-    _refuse_unknown_extras(settled, project, index)
-    return settled
+    pinned = replace(request, version=next((one for one in project.versions if one == version), version))
+    _refuse_unknown_extras(pinned, project, index)
+    return pinned
 
 
 def has_wheel(request: Request, target: Target, *, index: Index, as_of: datetime) -> bool:

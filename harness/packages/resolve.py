@@ -91,7 +91,7 @@ def locked(name: str, file: File) -> Locked:
     )
 
 
-def foresee(job: Job, index: Index) -> list[Locked]:
+def prefetch(job: Job, index: Index) -> list[Locked]:
     """Wheels that the job's lock will have, as far as the index alone tells: the framework's own, and those
     that it requires with `==`; each only where a single wheel can be meant. So that their download need not
     wait for the resolver, most of whose time is spent waiting for pages.

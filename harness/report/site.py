@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from harness.archive import datapackage
-from harness.archive.store import LOCKS, Shelf, places
+from harness.archive.store import LOCKS, Store, places
 from harness.archive.tables import tabled, to_csv
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
@@ -163,7 +163,7 @@ def publish_tables(kept: Sequence[Path], public: Path) -> dict[str, str]:
         table = kind.table
         assert table is not None, kind
         if files := [one / table.file for one in kept if (one / table.file).is_file()]:
-            both = Shelf(kept[0], kind, both=True).all() if len(files) > 1 else None
+            both = Store(kept[0], kind, both=True).all() if len(files) > 1 else None
             text = None if both is None else to_csv(kind, both)
             _write(public / table.file, files[0].read_text(encoding="utf-8") if text is None else text)
             found[table.name] = f"{public.name}/{table.file}"

@@ -70,7 +70,7 @@ def ensure(
     """
     wanted = int(parse_choice(opset, name="opset", among=models.OPSETS))
     chosen = check_names(names, shop.cache)
-    known, shelf = models.load(), Shelf(shop.cache)
+    known, shelf = models.load(), Store(shop.cache)
     own = {name: files for name in chosen if name not in known and (files := shelf.own(name)) is not None}
     made_by = recipe("exporter")
     there = own | {
@@ -95,7 +95,7 @@ def check_names(names: Sequence[str], cache: Path) -> tuple[str, ...]:
     Raises:
         InputError: there is no such model, or it is named twice.
     """
-    known, shelf = models.load(), Shelf(cache)
+    known, shelf = models.load(), Store(cache)
     own = shelf.own_names(known)
     meant = [spelled if (spelled := models.own_name(name)) in own else name for name in names]
     return models.parse_names(meant, known, own=own)
@@ -121,7 +121,7 @@ def take_in(
         MeasurementError: checking it ran past a limit, or crashed.
     """
     name = check_file(path)
-    known, shelf = models.load(), Shelf(shop.cache)
+    known, shelf = models.load(), Store(shop.cache)
     with _exporter("checker", shop, target, limits) as exporter:
         shop.progress.phase("check", name)
         arguments = ["--seed", str(seed), "file", "--path", exporter.sandbox.expose(path, "model.onnx")]
@@ -164,7 +164,7 @@ def _locations(told: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _export(exporter: Exporter, shelf: Shelf, name: str, opset: int, seed: int, tolerance: Shares) -> ModelFiles:
+def _export(exporter: Exporter, shelf: Store, name: str, opset: int, seed: int, tolerance: Shares) -> ModelFiles:
     """Make one model of the zoo."""
     started = time.monotonic()
     try:
@@ -181,7 +181,7 @@ def _export(exporter: Exporter, shelf: Shelf, name: str, opset: int, seed: int, 
     return made
 
 
-def _keep(exporter: Exporter, shelf: Shelf, told: Mapping[str, Any], tolerance: Shares, **fields: Any) -> ModelFiles:
+def _keep(exporter: Exporter, shelf: Store, told: Mapping[str, Any], tolerance: Shares, **fields: Any) -> ModelFiles:
     """Bring a model's files out of the sandbox, describe them, and shelve them."""
     with shelf.unfinished(exporter.shop.work) as place:
         exporter.sandbox.fetch(f"{exporter.sandbox.root}/model", place)
@@ -290,7 +290,7 @@ def _pinned(name: str) -> str:
     return (images.folder() / "exporter" / name).read_text(encoding="utf-8")
 
 
-class Shelf:
+class Store:
     """`models/` of the cache."""
 
     def __init__(self, cache: Path) -> None:
@@ -318,7 +318,7 @@ class Shelf:
             try:
                 manifest = models.parse_manifest(path.read_bytes(), name=str(path))
             except (InputError, OSError):
-                continue  # of an older harness, or torn: made again
+                continue  # of an older harness, or invalid: made again
             if manifest.name == name and fits(manifest) and _whole(manifest, path.parent):
                 return files_of(manifest, path.parent)
         return None

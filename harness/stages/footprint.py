@@ -1,7 +1,7 @@
 """The footprint stage: what one framework version weighs, and what its import costs.
 
 Two parts: `build` locks and downloads, and may share the host with other builds; `time` installs and imports, and has
-the host alone. `measure` is both. Each step adds what it found to a `Draft`, so that a measurement that ends early
+the host alone. `measure` is both. Each step adds what it found to a `Builder`, so that a measurement that ends early
 keeps every figure it reached.
 """
 
@@ -30,7 +30,7 @@ from harness.packages import wheel as wheels
 from harness.packages.environment import install_wheels
 from harness.packages.index import Index
 from harness.packages.lock import Lock, Locked, LockStore
-from harness.packages.resolve import foresee, resolve
+from harness.packages.resolve import prefetch, resolve
 from harness.packages.tools import Tools
 from harness.packages.wheelhouse import Wheelhouse
 from harness.progress import Progress
@@ -67,7 +67,7 @@ class Workshop:
 
 
 @dataclass
-class Draft:
+class Builder:
     """A record in the making."""
 
     phase: str = "plan"
@@ -87,7 +87,7 @@ class Built:
 
     job: Job
     measured_at: datetime
-    draft: Draft
+    builder: Builder
     lock: Lock | None
     """None where it ended before there was one."""
     status: Status = "ok"
@@ -112,22 +112,22 @@ def measure(job: Job, workshop: Workshop, settings: Settings, *, lock: Lock | No
 def build(job: Job, workshop: Workshop, settings: Settings, *, lock: Lock | None = None) -> Built:
     """Have the job's wheels on disk; arguments and errors as for `measure`."""
     measured_at = datetime.now(UTC)
-    draft = Draft(
+    builder = Builder(
         environment=host.environment() | {"memory_limit_bytes": settings.limits.memory_bytes},
         fields={"import_package": job.import_package},
     )
-    steps = _Measurement(job, workshop, settings, draft)
+    steps = _Measurement(job, workshop, settings, builder)
     found, status, reason = _ended(lambda: steps.build(lock))
-    return Built(job, measured_at, draft, found, status, reason)
+    return Built(job, measured_at, builder, found, status, reason)
 
 
 def time(built: Built, workshop: Workshop, settings: Settings) -> record.Record:
     """Install and import what was built, with the host alone; errors as for `measure`."""
     status, reason = built.status, built.reason
     if built.status == "ok" and built.lock is not None:
-        steps, lock = _Measurement(built.job, workshop, settings, built.draft), built.lock
+        steps, lock = _Measurement(built.job, workshop, settings, built.builder), built.lock
         _, status, reason = _ended(lambda: steps.time(lock))
-    return _finish(built.job, built.draft, built.measured_at, status, reason)
+    return _finish(built.job, built.builder, built.measured_at, status, reason)
 
 
 def prepare(job: Job, workshop: Workshop) -> None:
@@ -141,12 +141,12 @@ def prepare(job: Job, workshop: Workshop) -> None:
 
 def lost(job: Job, settings: Settings, phase: str, reason: str) -> record.Record:
     """The row of a job that ended where nobody could tell more, as when its machine went away."""
-    draft = Draft(
+    builder = Builder(
         phase=phase,
         environment=host.environment() | {"memory_limit_bytes": settings.limits.memory_bytes},
         fields={"import_package": job.import_package},
     )
-    return _finish(job, draft, datetime.now(UTC), "failed", reason)
+    return _finish(job, builder, datetime.now(UTC), "failed", reason)
 
 
 def _ended(steps: Callable[[], Found]) -> tuple[Found | None, Status, str | None]:
@@ -172,12 +172,12 @@ def _attempted(step: Callable[[], None]) -> MeasurementError | None:
 
 @dataclass(frozen=True)
 class _Measurement:
-    """One job under way. `build` and `time` name the steps in order; each writes what it found into the draft."""
+    """One job under way. `build` and `time` name the steps in order; each writes what it found into the builder."""
 
     job: Job
     workshop: Workshop
     settings: Settings
-    draft: Draft
+    builder: Builder
 
     def build(self, given: Lock | None) -> Lock:
         shop = self.workshop
@@ -193,14 +193,14 @@ class _Measurement:
         return lock
 
     def time(self, lock: Lock) -> None:
-        shop, draft = self.workshop, self.draft
+        shop, builder = self.workshop, self.builder
         with shop.slot.alone(shop.progress) as began_at:
             shop.engine.stop_orphans()
-            draft.environment["load_1m"] = host.load_1m()
+            builder.environment["load_1m"] = host.load_1m()
             try:
                 self._time(lock)
             finally:
-                draft.environment |= {"alone_from": began_at, "alone_until": datetime.now(UTC)}
+                builder.environment |= {"alone_from": began_at, "alone_until": datetime.now(UTC)}
 
     def _time(self, lock: Lock) -> None:
         shop = self.workshop
@@ -213,7 +213,7 @@ class _Measurement:
                 self._phase("ledger")
                 self._ledger(sandbox)
                 # A package that cannot be imported still gets its bytecode weighed: sizes do not depend on it.
-                package = self.draft.fields["import_package"]
+                package = self.builder.fields["import_package"]
                 self._phase("import", f"{package}, first")
                 failure = _attempted(lambda: self._first_import(sandbox, package))
                 self._phase("bytecode")
@@ -229,22 +229,22 @@ class _Measurement:
                     raise failure
 
     def _phase(self, name: str, detail: str = "") -> None:
-        self.draft.phase = name
+        self.builder.phase = name
         self.workshop.progress.phase(name, detail)
 
     def _describe_engine(self) -> None:
         facts = self.workshop.engine.facts(self.job.target)
         told = asdict(facts)
-        self.draft.absent.update(told.pop("absent"))
-        self.draft.environment.update(told)
+        self.builder.absent.update(told.pop("absent"))
+        self.builder.environment.update(told)
         if facts.network_isolated is False:
-            self.draft.warnings.append(
+            self.builder.warnings.append(
                 "the measured code could reach the network: this kernel lets no user take it away"
             )
 
     def _prepare_tools(self) -> tuple[Tools, Tools | None]:
         """pip with what resolves, and uv where it installs; tells a phase only where there is something to do."""
-        self.draft.phase = "tools"
+        self.builder.phase = "tools"
         pip = _tools("pip", self.job, self.workshop, self.workshop.engine)
         return pip, _tools("uv", self.job, self.workshop, None) if self.job.installer == "uv" else None
 
@@ -252,65 +252,65 @@ class _Measurement:
         """The job's lock: the one there is, or a new one."""
         job, shop = self.job, self.workshop
         if not self.settings.relock and (found := shop.locks.find(job)) is not None:
-            self.draft.absent["resolve_seconds"] = "the job's lock was there already"
+            self.builder.absent["resolve_seconds"] = "the job's lock was there already"
             return found
 
         def download_ahead() -> None:
             # A failure is not this thread's to tell, on standard error least of all: fetching asks for the same
             # again and tells it then. RuntimeError: the wheelhouse was closed meanwhile.
             with suppress(HarnessError, OSError, ValueError, RuntimeError):
-                house.begin(foresee(job, shop.index))
+                house.begin(prefetch(job, shop.index))
 
         started = monotonic()
         ahead = threading.Thread(target=download_ahead, daemon=True)
         ahead.start()
         with shop.engine.open(job.target) as sandbox:
             lock = resolve(job, sandbox=sandbox, tools=pip, index=shop.index)
-        self.draft.figures["resolve_seconds"] = round(monotonic() - started, 3)
+        self.builder.figures["resolve_seconds"] = round(monotonic() - started, 3)
         ahead.join()
         shop.locks.add(job, lock)
         return lock
 
     def _describe_lock(self, lock: Lock) -> Lock:
-        draft = self.draft
-        draft.fields["lock_sha256"] = lock.sha256
-        draft.environment["resolver"] = lock.resolver
-        draft.figures |= {
+        builder = self.builder
+        builder.fields["lock_sha256"] = lock.sha256
+        builder.environment["resolver"] = lock.resolver
+        builder.figures |= {
             "wheel_bytes": lock.of(self.job.request.name).size,
             "download_bytes": lock.download_bytes,
             "distributions": len(lock.wheels),
         }
-        draft.fields["wheels"] = [_wheel_line(wheel) for wheel in lock.wheels]
-        draft.warnings += [f"{wheel.name} {wheel.version} was yanked" for wheel in lock.wheels if wheel.yanked]
+        builder.fields["wheels"] = [_wheel_line(wheel) for wheel in lock.wheels]
+        builder.warnings += [f"{wheel.name} {wheel.version} was yanked" for wheel in lock.wheels if wheel.yanked]
         return lock
 
     def _download(self, lock: Lock, house: Wheelhouse) -> None:
         """Have every wheel, verified, and look into each before anything unpacks it."""
-        draft, request = self.draft, self.job.request
+        builder, request = self.builder, self.job.request
         fetched = house.fetch(lock.wheels, self.workshop.progress)
         if fetched.downloaded_bytes == lock.download_bytes:
-            draft.figures["download_seconds"] = round(fetched.seconds, 3)
+            builder.figures["download_seconds"] = round(fetched.seconds, 3)
         else:
-            draft.absent["download_seconds"] = "wheels were in the wheelhouse already"
-        looked = draft.wheels = {wheel: wheels.look(path) for wheel, path in fetched.paths.items()}
-        draft.fields["wheels"] = [_wheel_line(wheel, looked[wheel].unpacked_bytes) for wheel in lock.wheels]
-        draft.figures["unpacked_bytes"] = sum(one.unpacked_bytes for one in looked.values())
+            builder.absent["download_seconds"] = "wheels were in the wheelhouse already"
+        looked = builder.wheels = {wheel: wheels.look(path) for wheel, path in fetched.paths.items()}
+        builder.fields["wheels"] = [_wheel_line(wheel, looked[wheel].unpacked_bytes) for wheel in lock.wheels]
+        builder.figures["unpacked_bytes"] = sum(one.unpacked_bytes for one in looked.values())
         own = looked[lock.of(request.name)]
         if unknown := set(request.extras) - set(own.extras):
             raise UnsupportedError(f"{request.name} {request.version} has no extra {min(unknown)!r}")
-        if draft.fields["import_package"] is None:
+        if builder.fields["import_package"] is None:
             if not own.top_level:
                 raise UnsupportedError(f"{request.name} brings nothing that can be imported")
-            draft.fields["import_package"] = own.top_level[0]
+            builder.fields["import_package"] = own.top_level[0]
 
     def _install(self, sandbox: Sandbox, folder: Path, lock: Lock, pip: Tools, uv: Tools | None) -> None:
         requirements = self.workshop.locks.add(self.job, lock) / "requirements.txt"
         installed = install_wheels(sandbox, folder, requirements, pip=pip, uv=uv, limits=self.settings.limits)
         installer = uv.describe("uv") if uv else pip.describe("pip")
-        self.draft.environment |= {"installer": installer, "python": installed.python}
+        self.builder.environment |= {"installer": installer, "python": installed.python}
         if installed.failure:
             raise MeasurementError(f"{self.job.installer} could not install the lock: {_last(installed.failure)}")
-        self.draft.figures["unpack_seconds"] = round(installed.unpack_seconds, 4)
+        self.builder.figures["unpack_seconds"] = round(installed.unpack_seconds, 4)
 
     def _ledger(self, sandbox: Sandbox) -> None:
         found = probe(sandbox, "ledger", ["--root", sandbox.root], limits=self.settings.limits)
@@ -318,33 +318,33 @@ class _Measurement:
         for part in ("distributions", "types"):
             if (parts := sum(line["bytes"] for line in found[part])) != total["bytes"]:
                 raise MeasurementError(f"the ledger's {part} sum to {parts} bytes, not {total['bytes']}")
-        self.draft.fields["ledger"] = {**found, "files": total["files"]}
-        self.draft.figures |= {"installed_bytes": total["bytes"], "allocated_bytes": total["allocated"]}
+        self.builder.fields["ledger"] = {**found, "files": total["files"]}
+        self.builder.figures |= {"installed_bytes": total["bytes"], "allocated_bytes": total["allocated"]}
 
     def _check_requirements(self) -> str:
         """What the installation lacks, or nothing: an incomplete lock installs without a word."""
-        draft = self.draft
+        builder = self.builder
         try:
-            found = requirements.check(self.job.request, draft.wheels, self.job.target, draft.environment["python"])
+            found = requirements.check(self.job.request, builder.wheels, self.job.target, builder.environment["python"])
         except Exception as error:  # whatever a wheel makes of it: no check costs a figure that was reached
-            draft.warnings.append(f"requirements were not checked: {type(error).__name__}")
+            builder.warnings.append(f"requirements were not checked: {type(error).__name__}")
             return ""
-        draft.warnings += found.odd
+        builder.warnings += found.odd
         more = f"; and {len(found.unmet) - 3} more" if len(found.unmet) > 3 else ""
         return "; ".join(found.unmet[:3]) + more
 
     def _first_import(self, sandbox: Sandbox, package: str) -> None:
         found = self._run_imports(sandbox, package, "--first")
-        self.draft.samples |= {"first_bare": found["bare"], "first": found["first"]}
+        self.builder.samples |= {"first_bare": found["bare"], "first": found["first"]}
 
     def _bytecode(self, sandbox: Sandbox, facts: EngineFacts) -> None:
-        limits, figures = self.settings.limits, self.draft.figures
+        limits, figures = self.settings.limits, self.builder.figures
         found = probe(sandbox, "bytecode", ["--root", sandbox.root], limits=limits, writable=True)
         if found["failure"]:
             raise MeasurementError(f"compileall failed: {_last(found['failure'])}")
         ledger = probe(sandbox, "ledger", ["--root", sandbox.root, "--bytecode"], limits=limits)
         compiled = {line["name"]: line["bytes"] for line in ledger["distributions"]}
-        kept = self.draft.fields["ledger"]
+        kept = self.builder.fields["ledger"]
         kept["distributions"] = [
             {**line, "bytecode_bytes": compiled.get(line["name"], 0)} for line in kept["distributions"]
         ]
@@ -355,15 +355,15 @@ class _Measurement:
             figures["image_bytes"] = facts.image_base_bytes + figures["installed_bytes"] + figures["bytecode_bytes"]
 
     def _imports(self, sandbox: Sandbox, package: str) -> None:
-        settings, draft = self.settings, self.draft
+        settings, builder = self.settings, self.builder
         repeats = ("--repeats", str(settings.repeats), "--cold-repeats", str(settings.cold_repeats))
         found = self._run_imports(sandbox, package, *repeats)
-        draft.samples |= {name: found[name] for name in ("bare", "warm", "cold")}
-        draft.fields["import_tree"] = found["importtime"]
-        draft.figures["import_touched_bytes"] = found["touched"]["bytes"]
-        draft.figures["import_resident_bytes"] = found["touched"]["resident_bytes"]
+        builder.samples |= {name: found[name] for name in ("bare", "warm", "cold")}
+        builder.fields["import_tree"] = found["importtime"]
+        builder.figures["import_touched_bytes"] = found["touched"]["bytes"]
+        builder.figures["import_resident_bytes"] = found["touched"]["resident_bytes"]
         if not found["cold"]:
-            draft.absent["import_cold_seconds"] = (
+            builder.absent["import_cold_seconds"] = (
                 f"the file cache kept {found['cached_share']:.0%} of the touched files when asked to drop them"
             )
 
@@ -405,25 +405,25 @@ def _last(output: str) -> str:
     return output.strip().splitlines()[-1]
 
 
-def _finish(job: Job, draft: Draft, measured_at: datetime, status: Status, reason: str | None) -> record.Record:
+def _finish(job: Job, builder: Builder, measured_at: datetime, status: Status, reason: str | None) -> record.Record:
     """Derive what is derived, and freeze."""
-    samples = record.Samples.model_validate(draft.samples)
-    figures = draft.figures | record.import_figures(samples)
-    absent = {name: why for name, why in draft.absent.items() if figures.get(name) is None}
+    samples = record.Samples.model_validate(builder.samples)
+    figures = builder.figures | record.import_figures(samples)
+    absent = {name: why for name, why in builder.absent.items() if figures.get(name) is None}
     for name in record.Figures.model_fields:
         if figures.get(name) is None and name not in absent:
-            absent[name] = f"not reached: {status} in {draft.phase}" if status != "ok" else "not measured"
+            absent[name] = f"not reached: {status} in {builder.phase}" if status != "ok" else "not measured"
     return record.Record(
         record_id=f"{job.slug}-{compact_instant(measured_at)}-{secrets.token_hex(3)}",
         measured_at=measured_at.replace(microsecond=0),
         status=status,
-        phase=None if status == "ok" else draft.phase,
+        phase=None if status == "ok" else builder.phase,
         reason=reason,
-        warnings=(*draft.warnings, *record.noise_warnings(samples)),
+        warnings=(*builder.warnings, *record.noise_warnings(samples)),
         figures=record.Figures(**figures),
         absent=absent,
         samples=samples,
-        environment=Environment(**draft.environment),
+        environment=Environment(**builder.environment),
         **job.fields(),
-        **draft.fields,
+        **builder.fields,
     )

@@ -159,9 +159,9 @@ def measure(
         context.progress.phase(
             "infer", f"{first.model.facts.name}, {first.track}, {first.threads} thread{'s' * (first.threads > 1)}"
         )
-        for cell, draft in drafts.items():
+        for cell, builder in drafts.items():
             if (failure := places[cell.runtime.name].failure) is not None:
-                draft.end(places[cell.runtime.name].phase, failure)
+                builder.end(places[cell.runtime.name].phase, failure)
         with context.slot.alone(context.progress):
             context.engine.stop_orphans()
             for number in range(rounds):
@@ -170,13 +170,13 @@ def measure(
                         _run(drafts[cell], number, place, places[cell.runtime.name], settings)
                     done += 1
                     context.progress.step(done, total)
-        for draft in drafts.values():
-            yield _record(draft, drafts[first], places, context, settings, measured_at)
+        for builder in drafts.values():
+            yield _record(builder, drafts[first], places, context, settings, measured_at)
 
 
-def _run(draft: _Draft, number: int, place: int, at: Place, settings: Settings) -> None:
+def _run(builder: _Draft, number: int, place: int, at: Place, settings: Settings) -> None:
     """One fresh process."""
-    cell, protocol = draft.cell, settings.protocol
+    cell, protocol = builder.cell, settings.protocol
     assert at.sandbox is not None
     arguments = ["--adapter", cell.runtime.adapter, "--model", at.sandbox.expose(cell.model.folder, "model")]
     arguments += ["--threads", str(cell.threads), "--track", cell.track]
@@ -195,14 +195,14 @@ def _run(draft: _Draft, number: int, place: int, at: Place, settings: Settings) 
     try:
         found = probe(at.sandbox, "infer", arguments, limits=limits)
     except (HarnessError, OSError) as error:
-        draft.end("engine" if isinstance(error, EngineLostError) else "run", as_measurement(error))
+        builder.end("engine" if isinstance(error, EngineLostError) else "run", as_measurement(error))
         return
-    draft.told = found
-    draft.warnings += [one for one in found["warnings"] if one not in draft.warnings]
+    builder.told = found
+    builder.warnings += [one for one in found["warnings"] if one not in builder.warnings]
     if found["max_abs_error"] is not None:
-        draft.errors.append((found["max_abs_error"], found["max_rel_error"]))
+        builder.errors.append((found["max_abs_error"], found["max_rel_error"]))
     if found["run_seconds"]:
-        draft.rounds.append(
+        builder.rounds.append(
             Round(
                 round=number,
                 place=place,
@@ -213,9 +213,9 @@ def _run(draft: _Draft, number: int, place: int, at: Place, settings: Settings) 
         kind, detail = failure["kind"], failure["detail"]
         kinds = {"skipped": SkippedError, "unsupported": UnsupportedError}
         told = detail if kind in ("error", *kinds) else f"{kind}: {detail}" if detail else kind
-        draft.end(failure["phase"], kinds.get(kind, MeasurementError)(told))
+        builder.end(failure["phase"], kinds.get(kind, MeasurementError)(told))
     elif cell.track == "strict-f32" and found["precision"] not in ("f32", "unknown"):
-        draft.end("compare", MeasurementError(f"numeric: it computed in {found['precision']} where f32 was forced"))
+        builder.end("compare", MeasurementError(f"numeric: it computed in {found['precision']} where f32 was forced"))
 
 
 def _record_id(cell: Cell, places: Mapping[str, Place], context: Context, measured_at: datetime) -> str:
@@ -245,29 +245,29 @@ def version_of(place: Place) -> str:
 
 
 def _record(
-    draft: _Draft,
+    builder: _Draft,
     anchor: _Draft,
     places: Mapping[str, Place],
     context: Context,
     settings: Settings,
     measured_at: datetime,
 ) -> Inference:
-    cell, told = draft.cell, draft.told
+    cell, told = builder.cell, builder.told
     place = places[cell.runtime.name]
-    figures: dict[str, Any] = figures_of(draft.rounds, anchor.rounds)
-    if draft.errors:
-        figures["max_abs_error"] = max(error for error, _ in draft.errors)
-        figures["max_rel_error"] = max(error for _, error in draft.errors)
+    figures: dict[str, Any] = figures_of(builder.rounds, anchor.rounds)
+    if builder.errors:
+        figures["max_abs_error"] = max(error for error, _ in builder.errors)
+        figures["max_rel_error"] = max(error for _, error in builder.errors)
     figures |= {name: told.get(name) for name in ("nodes", "nodes_on_provider")}
     figures["installed_bytes"] = place.installed_bytes
     if (spread := figures.get("latency_cv") or 0.0) > NOISY:
-        draft.warnings.append(f"noisy: the medians of its rounds vary by {spread:.0%}")
-    absent = {name: _why_absent(name, draft) for name in Figures.model_fields if figures.get(name) is None}
+        builder.warnings.append(f"noisy: the medians of its rounds vary by {spread:.0%}")
+    absent = {name: _why_absent(name, builder) for name in Figures.model_fields if figures.get(name) is None}
     environment = host.environment() | facts_of(place) | {"memory_limit_bytes": settings.limits.memory_bytes}
     environment["python"] = environment.get("python") or context.target.python_version
     environment["resolver"] = place.lock.resolver if place.lock else None
     return Inference(
-        record_id=draft.record_id,
+        record_id=builder.record_id,
         measured_at=measured_at,
         model=cell.model.facts,
         runtime=cell.runtime.name,
@@ -285,14 +285,14 @@ def _record(
         platform=context.target.platform,
         as_of=context.as_of,
         engine=context.engine.name,
-        status=draft.status,
-        phase=draft.phase,
-        reason=draft.reason,
-        warnings=tuple(draft.warnings),
+        status=builder.status,
+        phase=builder.phase,
+        reason=builder.reason,
+        warnings=tuple(builder.warnings),
         figures=Figures(**figures),
         absent=absent,
         protocol=settings.protocol,
-        rounds=tuple(draft.rounds),
+        rounds=tuple(builder.rounds),
         lock_sha256=place.lock.sha256 if place.lock else None,
         wheels=tuple(
             LockedWheel(name=one.name, version=one.version, bytes=one.size, yanked=one.yanked)
@@ -303,12 +303,12 @@ def _record(
     )
 
 
-def _why_absent(name: str, draft: _Draft) -> str:
-    if draft.status != "ok" and not draft.rounds:
-        return f"not reached: {draft.status} in {draft.phase}"
+def _why_absent(name: str, builder: _Draft) -> str:
+    if builder.status != "ok" and not builder.rounds:
+        return f"not reached: {builder.status} in {builder.phase}"
     if name == "latency_p99_seconds":
         return "fewer than 1,000 runs"
-    if name in ("device_latency_p50_seconds", "vram_peak_bytes") and draft.cell.runtime.device == "cpu":
+    if name in ("device_latency_p50_seconds", "vram_peak_bytes") and builder.cell.runtime.device == "cpu":
         return "it ran on the CPU"
     if name in ("nodes", "nodes_on_provider"):
         return "the runtime does not tell which nodes it ran"

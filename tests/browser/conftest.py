@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
-from harness.archive.store import Store
+from harness.archive.store import Records
 from harness.documents.footprint import Record
 from tests.support.promise import lacks
 
@@ -75,10 +75,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def records() -> list[Record]:
     """The repository's own records."""
 
-    def torn(path: Path, why: str) -> None:
+    def invalid(path: Path, why: str) -> None:
         pytest.fail(f"{path}: {why}")
 
-    return list(Store(RESULTS).all(torn))
+    return list(Records(RESULTS).all(invalid))
 
 
 @pytest.fixture(scope="session")

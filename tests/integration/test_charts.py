@@ -20,7 +20,7 @@ pytest.importorskip("matplotlib", reason="charts are drawn by the `report` extra
 pytest.importorskip("adjustText", reason="charts are drawn by the `report` extra")
 
 from harness.archive import select
-from harness.archive.store import Forecasts, Inferences, Store
+from harness.archive.store import Forecasts, Inferences, Records
 from harness.documents.base import Environment
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
@@ -45,10 +45,10 @@ XLINK = "{http://www.w3.org/1999/xlink}"
 def real() -> tuple[Record, ...]:
     """The repository's own."""
 
-    def torn(path: Path, why: str) -> None:
+    def invalid(path: Path, why: str) -> None:
         raise AssertionError(f"{path}: {why}")
 
-    return tuple(Store(REPOSITORY / "results" / "published").all(torn))
+    return tuple(Records(REPOSITORY / "results" / "published").all(invalid))
 
 
 def like(record: Record, **changes: Any) -> Record:
@@ -581,11 +581,11 @@ def test_timings_alone_are_drawn_and_give_the_same_bytes(tmp_path: Path) -> None
     shelf = Inferences(tmp_path)
     for one in timings():
         shelf.add(one)
-    (shelf.folder / "mobilenet_v2" / "torn.json").write_text("{")
+    (shelf.folder / "mobilenet_v2" / "invalid.json").write_text("{")
     done = program("charts", "--results", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(": 5 charts of 0 records, 8 inference records, all of them yours\n")
-    assert "left out, no valid inference record: torn.json" in done.stderr
+    assert "left out, no valid inference record: invalid.json" in done.stderr
     before = {path.name: path.read_bytes() for path in (tmp_path / "charts").iterdir()}
     assert {name.rpartition("-")[0] for name in before} == {f"{kind}-strict-f32-t1" for kind in charts.INFERENCE_KINDS}
     charts.write_all([], tmp_path / "charts", inferences=list(reversed(timings())))
@@ -611,12 +611,12 @@ def test_a_folder_that_has_forecasts_only_is_drawn_too(tmp_path: Path) -> None:
     shelf = Forecasts(tmp_path)
     for one in history("torch", 2):
         shelf.add(one)
-    torn = shelf.folder / "torch" / "torn.json"
-    torn.write_text("{")
+    invalid = shelf.folder / "torch" / "invalid.json"
+    invalid.write_text("{")
     done = program("charts", "--results", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(": 1 charts of 0 records, 2 forecasts, all of them yours\n")
-    assert "left out, no valid forecast: torn.json" in done.stderr
+    assert "left out, no valid forecast: invalid.json" in done.stderr
     assert {path.name for path in (tmp_path / "charts").iterdir()} == {
         f"forecast-torch-{theme}.{kind}" for theme in ("light", "dark") for kind in ("svg", "png")
     }

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from docker.errors import NotFound
 
-from harness.archive.store import Store
+from harness.archive.store import Records
 from harness.engines import venv
 from harness.engines.docker import LABEL, DockerEngine
 from harness.engines.owner import Owners
@@ -301,7 +301,7 @@ def test_clock_set_back_overwrites_nothing(
     monkeypatch.setattr(footprint, "datetime", SetBack)
     monkeypatch.setattr("time.time", lambda: next(ticks))
     ticks = itertools.count(10**9, -60)
-    store = Store(tmp_path / "records-of-the-clock")
+    store = Records(tmp_path / "records-of-the-clock")
     store.prepare()
     one = Job(parse_request("quick==1.0"), HERE, "pypi", AS_OF, "pip", "venv", "quick")
     with Owners(program.cache).enroll() as owner:

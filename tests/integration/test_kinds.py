@@ -14,7 +14,7 @@ import pytest
 from pydantic import AwareDatetime
 
 from harness.archive import tables
-from harness.archive.store import Shelf, by_id, kind_at
+from harness.archive.store import Store, by_id, kind_at
 from harness.documents import kinds, publish
 from harness.documents.base import Bytes, Document, Model
 from harness.documents.kinds import Kind
@@ -83,7 +83,7 @@ def results(toys: Kind[Toy], tmp_path: Path) -> Path:
             parts=("wheel", "=axle"),
             figures=Figures(toy_bytes=7),
         )
-        Shelf(place, toys).add(toy)
+        Store(place, toys).add(toy)
         tables.rebuild_all(place, unexpected)
     return folder
 
@@ -95,8 +95,8 @@ def unexpected(kind: Kind[Any], path: Path, why: str) -> None:
 def test_the_store_has_it(toys: Kind[Toy], results: Path) -> None:
     path = by_id([results], "toy-a")
     assert path == results / "toys" / "wheel" / "toy-a.json" and kind_at(path) is toys
-    assert [one.record_id for one in Shelf(results, toys, both=True).all()] == ["toy-a", "toy-b", "toy-c"]
-    error = refused(InputError, Shelf(results, kinds.RECORD).read, "toy-a")
+    assert [one.record_id for one in Store(results, toys, both=True).all()] == ["toy-a", "toy-b", "toy-c"]
+    error = refused(InputError, Store(results, kinds.RECORD).read, "toy-a")
     assert (error.message, error.tip) == ("toy-a.json is a toy, not a record", "it is a toy")
 
 
@@ -132,7 +132,7 @@ def test_the_site_has_its_page_and_its_table(results: Path, tmp_path: Path) -> N
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / "conf.py").touch()
-    records = Shelf(REPOSITORY / "results" / "published", kinds.RECORD).all()
+    records = Store(REPOSITORY / "results" / "published", kinds.RECORD).all()
     site.write(records, docs=docs, results=results, draw=lambda *_: [])
     page = (docs / "documents" / "toy.md").read_text()
     assert page.startswith("# Toy\n\nOne JSON document a toy.\n") and "toy_bytes" in page

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.archive.store import Nights, Store
+from harness.archive.store import Nights, Records
 from harness.catalogs.frameworks import load
 from harness.documents.night import Night
 from harness.fleet.planning import Planner, plan_night
@@ -40,7 +40,7 @@ class Series:
         self.index.add(build_wheel(self.folder / "wheels", name, version, **more), upload_time=at)
 
     def plan(self, day: int, *frameworks: str, pythons: Sequence[tuple[int, int]] = (HERE.python,)) -> Night:
-        store = Store(self.folder / "results")
+        store = Records(self.folder / "results")
         catalog = load(self.folder / "catalog.toml")
         planner = Planner(catalog, store, "venv", PLATFORM, self.index.url, Silent())
         night = plan_night(planner, frameworks, pythons, "pip", on(day, 0), on(day, 2))

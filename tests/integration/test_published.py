@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.archive.store import PUBLISHED, Forecasts, Nights, Store
+from harness.archive.store import PUBLISHED, Forecasts, Nights, Records
 from harness.cli.main import cli
 from harness.documents.footprint import Record
 from tests.conftest import HERE
@@ -138,12 +138,12 @@ def test_who_has_nothing_of_their_own_reads_what_is_published(program: Program) 
 def test_a_document_in_both_places_counts_once_and_is_the_users_own(program: Program) -> None:
     source = only(program.results / PUBLISHED)
     shutil.copy(source, program.results / "records" / "tiny")
-    found: list[Record] = list(Store(program.results, both=True).all())
+    found: list[Record] = list(Records(program.results, both=True).all())
     assert [one.version for one in found] == ["1.0", "1.1"]
     assert "(yours)\n" in answer(program, "show", "tiny==1.0")
     assert answer(program, "charts").endswith(" of 2 records, 1 of them yours\n"), "the other one is published"
     (program.results / "records" / "tiny" / source.name).write_text("{")
-    assert "(published)\n" in program.run("show", "tiny==1.0").stdout, "a torn one hides no other"
+    assert "(published)\n" in program.run("show", "tiny==1.0").stdout, "a invalid one hides no other"
 
 
 def test_a_table_has_the_rows_of_its_place_and_both_are_rebuilt(program: Program) -> None:

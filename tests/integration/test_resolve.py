@@ -8,7 +8,7 @@ import pytest
 
 from harness.job import Job, Request, Target, parse_request
 from harness.packages.index import Index, Reach
-from harness.packages.resolve import foresee
+from harness.packages.resolve import prefetch
 from tests.support.loopback import UPLOADED, LoopbackIndex
 from tests.support.wheels import build_wheel
 
@@ -18,9 +18,9 @@ AS_OF = UPLOADED.replace(year=UPLOADED.year + 1)
 
 
 def foreseen(index: LoopbackIndex, request: str) -> list[str]:
-    settled: Request = parse_request(request)
-    job = Job(settled, Target((3, 11), "linux_x86_64"), "pypi", AS_OF, "pip", "venv")
-    return [wheel.filename for wheel in foresee(job, Index(Reach(index_url=index.url)))]
+    pinned: Request = parse_request(request)
+    job = Job(pinned, Target((3, 11), "linux_x86_64"), "pypi", AS_OF, "pip", "venv")
+    return [wheel.filename for wheel in prefetch(job, Index(Reach(index_url=index.url)))]
 
 
 def test_the_own_wheel_and_exact_requirements_are_foreseen(index: LoopbackIndex, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.archive.store import Store
+from harness.archive.store import Records
 from harness.cli.main import cli
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
@@ -86,10 +86,10 @@ def draw(
 
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
-    def torn(path: Path, why: str) -> None:
+    def invalid(path: Path, why: str) -> None:
         pytest.fail(f"{path}: {why}")
 
-    return list(Store(RESULTS).all(torn))
+    return list(Records(RESULTS).all(invalid))
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from harness.archive import datapackage, incremental
 from harness.archive.incremental import SETTLING_SECONDS
-from harness.archive.store import Forecasts, Inferences, ProviderReports, Store
+from harness.archive.store import Forecasts, Inferences, ProviderReports, Records
 from harness.archive.tables import rebuild, rebuild_all, tabled
 from harness.documents import kinds
 from harness.documents.base import Environment
@@ -122,7 +122,7 @@ def report(number: int, *, minute: int = 0, reason: str | None = None) -> Provid
 
 # table -> its shelf, its kind, what makes one, and how many rows each has
 OF: dict[str, tuple[Any, kinds.Kind[Any], Callable[..., Any], int]] = {
-    "footprint": (Store, kinds.RECORD, record, 1),
+    "footprint": (Records, kinds.RECORD, record, 1),
     "forecast": (Forecasts, kinds.FORECAST, forecast, 1),
     "inference": (Inferences, kinds.INFERENCE, inference, 1),
     "providers": (ProviderReports, kinds.PROVIDERS, report, 2),
@@ -148,11 +148,11 @@ class Archive:
         self.table = results / f"{kind}.csv"
         self.index = results / f".{kind}.index"
         self.package = results / "datapackage.json"
-        self.torn: list[str] = []
+        self.invalid: list[str] = []
 
     def rebuild(self) -> str:
-        self.torn.clear()
-        assert rebuild(self.store, lambda path, why: self.torn.append(path.name)) == self.table
+        self.invalid.clear()
+        assert rebuild(self.store, lambda path, why: self.invalid.append(path.name)) == self.table
         return self.table.read_text(encoding="utf-8")
 
     def to_csv(self, values: Iterable[Any]) -> str:
@@ -162,8 +162,8 @@ class Archive:
         """The table of all that there is, read one by one."""
         return self.to_csv(self.store.all(lambda path, why: None))
 
-    def settle(self) -> None:
-        """Wait until files that just changed are taken for settled."""
+    def pin(self) -> None:
+        """Wait until files that just changed are taken for pinned."""
         time.sleep(SETTLING_SECONDS + 0.02)
 
     @property
@@ -338,7 +338,7 @@ def test_twice_gives_the_same_bytes(archive: Archive) -> None:
 def test_only_new_records_are_read(archive: Archive) -> None:
     for number in range(5):
         archive.store.add(archive.made(number))
-    archive.settle()
+    archive.pin()
     with opened() as read:
         archive.rebuild()
     assert sorted(read) == sorted(path.stem for path in archive.records)
@@ -346,7 +346,7 @@ def test_only_new_records_are_read(archive: Archive) -> None:
         archive.rebuild()
     assert read == []
     archive.store.add(archive.made(5, minute=-1))
-    archive.settle()
+    archive.pin()
     with opened() as read:
         text = archive.rebuild()
     assert read == ["torch-xla-5"]
@@ -360,7 +360,7 @@ def test_only_new_records_are_read(archive: Archive) -> None:
 
 def test_where_nothing_is_new_nothing_is_written(archive: Archive) -> None:
     archive.store.add(archive.made(0))
-    archive.settle()
+    archive.pin()
     archive.rebuild()
     files = (archive.table, archive.package, archive.index)
     before = [path.stat() for path in files]
@@ -396,13 +396,13 @@ def test_what_changed_a_moment_ago_is_read_once_more(archive: Archive, monkeypat
 
 def test_a_change_that_keeps_size_and_time_is_seen(archive: Archive) -> None:
     path = archive.store.add(archive.made(0))
-    archive.settle()
+    archive.pin()
     archive.rebuild()
     before = path.stat()
     path.write_text(path.read_text().replace("779146082", "779146999"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-    archive.settle()
+    archive.pin()
     assert ",779146999," in archive.rebuild()
 
 
@@ -413,18 +413,18 @@ def test_what_is_no_record_is_told_of_every_time_until_it_is_healed(archive: Arc
     bad.write_bytes(whole[:-9])
     (folder / "folder.json").mkdir()
     (folder / "nowhere.json").symlink_to(folder / "missing")
-    archive.settle()
+    archive.pin()
     for _ in range(3):
         assert archive.rebuild() == archive.to_csv([archive.made(0)])
-        assert archive.torn == ["folder.json", "nowhere.json", "torch-1.json"]
+        assert archive.invalid == ["folder.json", "nowhere.json", "torch-1.json"]
     bad.write_bytes(whole)
     assert archive.rebuild() == archive.to_csv([archive.made(0), archive.made(1)])
-    assert archive.torn == ["folder.json", "nowhere.json"]
+    assert archive.invalid == ["folder.json", "nowhere.json"]
 
 
 def test_table_and_index_torn_at_any_byte_are_made_anew(archive: Archive) -> None:
     archive.store.add(archive.made(0))
-    archive.settle()
+    archive.pin()
     text = archive.rebuild()
     for path in (archive.index, archive.table):
         whole = path.read_bytes()
@@ -532,13 +532,13 @@ def restore(archive: Archive, one: int, two: int) -> None:
             shutil.copy2(old, path)
 
 
-def settle(archive: Archive, one: int, two: int) -> None:
-    archive.settle()
+def pin(archive: Archive, one: int, two: int) -> None:
+    archive.pin()
 
 
 EVENTS: tuple[Callable[[Archive, int, int], None], ...] = (
     add, tear, heal, alter, remove, remove_framework, duplicate, swap,
-    cut_table, edit_table, remove_table, cut_index, flip_index, remove_index, keep, restore, settle,
+    cut_table, edit_table, remove_table, cut_index, flip_index, remove_index, keep, restore, pin,
 )  # fmt: skip
 STEPS = st.tuples(st.sampled_from((add, *EVENTS)), st.integers(0, 11), st.integers(0, 2000), st.booleans())
 
@@ -569,7 +569,7 @@ archive = Archive(Path(sys.argv[1]), sys.argv[2])
 for number in range(int(sys.argv[3]), 40, 2):
     archive.store.add(archive.made(number, minute=number * 7 % 11))
     archive.rebuild()
-    assert not archive.torn
+    assert not archive.invalid
 """
 
 
@@ -628,9 +628,9 @@ def test_one_table_is_brought_up_to_date_whatever_became_of_the_other(tmp_path: 
     bad = forecasts.store.add(forecast(0))
     bad.write_bytes(bad.read_bytes()[:-9])
     records.store.add(record(0))
-    torn: list[str] = []
-    rebuild_all(tmp_path, lambda kind, path, why: torn.append(f"{kind} {path.name}"))
-    assert torn == ["forecast jax-0.json"]
+    invalid: list[str] = []
+    rebuild_all(tmp_path, lambda kind, path, why: invalid.append(f"{kind} {path.name}"))
+    assert invalid == ["forecast jax-0.json"]
     assert (records.table.read_text(), forecasts.table.read_text()) == (
         records.from_nothing(),
         forecasts.describes.header,
@@ -648,9 +648,9 @@ def unexpected_one(kind: kinds.Kind[Any], path: Path, why: str) -> None:
 REBUILD = """
 import sys
 from pathlib import Path
-from harness.archive.store import Store
+from harness.archive.store import Records
 from harness.archive.tables import rebuild
-rebuild(Store(Path(sys.argv[1])), lambda path, why: sys.exit(f"{path}: {why}"))
+rebuild(Records(Path(sys.argv[1])), lambda path, why: sys.exit(f"{path}: {why}"))
 """
 
 
@@ -664,7 +664,7 @@ def test_a_version_with_another_column_takes_nothing_over(records: Archive, tmp_
     source.write_text(source.read_text().replace(field, added + field))
     for number in range(3):
         archive.store.add(archive.made(number))
-    archive.settle()
+    archive.pin()
     text = archive.rebuild()
     command = [sys.executable, "-c", REBUILD, str(archive.store.results)]
     subprocess.run(command, check=True, timeout=60, cwd=other)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.archive import select, timed
-from harness.archive.store import Inferences, Store
+from harness.archive.store import Inferences, Records
 from harness.cli import render
 from harness.documents import publish
 from harness.report import words
@@ -225,7 +225,7 @@ def test_published_schemas_are_the_present_ones() -> None:
 @pytest.mark.parametrize("which", ["current", "tutorial"])
 def test_readme_tables_are_the_records(which: str) -> None:
     """Every figure in README.md's tables is that of a committed record."""
-    records = list(Store(REPOSITORY / "results" / "published").all(lambda path, why: pytest.fail(f"{path}: {why}")))
+    records = list(Records(REPOSITORY / "results" / "published").all(lambda path, why: pytest.fail(f"{path}: {why}")))
     readme = (REPOSITORY / "README.md").read_text()
     block = re.search(rf"<!-- results table: {which} -->\n((?:\|.*\n)+)", readme)
     assert block, f"README.md has no table {which}"

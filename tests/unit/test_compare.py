@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.archive import compare
-from harness.archive.store import Store
+from harness.archive.store import Records
 from harness.archive.weighed import Weighed
 from harness.cli.pages import comparison
 from harness.documents.base import Environment, LockedWheel
@@ -55,7 +55,7 @@ def test_a_record_does_not_differ_from_itself(one: Record) -> None:
 
 
 def test_the_parts_of_real_records_sum_to_their_difference() -> None:
-    records = [one for one in Store(REPOSITORY / "results" / "published").all(lambda path, why: None) if one.ledger]
+    records = [one for one in Records(REPOSITORY / "results" / "published").all(lambda path, why: None) if one.ledger]
     assert len(records) > 1
     for before, after in combinations(records, 2):
         found = compare.diff(before, after)
@@ -245,7 +245,7 @@ def test_a_forecast_of_what_is_then_measured_does_not_differ_but_in_what_it_is(w
 
 
 def test_forecasts_of_the_locks_of_real_records_agree_with_their_figures() -> None:
-    records = [one for one in Store(REPOSITORY / "results" / "published").all(lambda path, why: None) if one.ledger]
+    records = [one for one in Records(REPOSITORY / "results" / "published").all(lambda path, why: None) if one.ledger]
     assert records
     for one in records:
         wheels = [wheel(each.name, each.bytes, each.unpacked_bytes or 0, each.version) for each in one.wheels]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.archive.datapackage import fields, to_json
-from harness.archive.store import Shelf
+from harness.archive.store import Store
 from harness.archive.tables import tabled, to_csv
 from harness.documents.footprint import Figures
 from harness.documents.forecast import ForecastFigures
@@ -155,11 +155,11 @@ def test_the_published_package_is_the_present_one() -> None:
 
 
 def test_the_published_tables_are_those_of_what_is_published() -> None:
-    torn: list[Path] = []
+    invalid: list[Path] = []
     for kind in KINDS:
-        text = to_csv(kind, Shelf(RESULTS, kind).all(lambda path, why: torn.append(path)))
+        text = to_csv(kind, Store(RESULTS, kind).all(lambda path, why: invalid.append(path)))
         assert (RESULTS / kind.table.file).read_text() == text, "run `make tables`"
-    assert torn == []
+    assert invalid == []
 
 
 def test_the_published_tables_keep_to_their_package() -> None:

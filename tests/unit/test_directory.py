@@ -369,7 +369,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "markup": (b"<!DOCTYPE html><title>Sign in</title>" * 50, "no end record"),
     "only-local-headers": (b"PK\3\4" + bytes(70_000), "no end record"),
     "end-breaks-off": (archive(END)[:-1], "end record breaks off"),
-    "end-torn": (archive(END) + b"PK\5\6" + bytes(8), "end record breaks off"),
+    "end-invalid": (archive(END) + b"PK\5\6" + bytes(8), "end record breaks off"),
     "bytes-behind": (archive(END) + b"x", "does not end where its comment does"),
     "comment-too-short": (archive(END, comment=b"abc")[:-1], "does not end where its comment does"),
     "comment-too-long": (archive(END, comment=b"abc", end={"comment": 2}), "does not end where its comment does"),

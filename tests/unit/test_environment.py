@@ -14,7 +14,7 @@ from harness.errors import InputError
 from harness.job import Target, parse_request
 from harness.packages.carried import Carried
 from harness.packages.environment import answer
-from harness.packages.lock import Lock, Locked, LockStore, Together, parse_pylock
+from harness.packages.lock import CombinedRequest, Lock, Locked, LockStore, parse_pylock
 from tests.support.refusal import refused
 
 TARGET = Target((3, 11))
@@ -24,8 +24,8 @@ NUMPY = Locked("numpy", "2.4.6", "numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.
 LOCK = Lock((NUMPY, TORCH), "uv 0.9")
 
 
-def together(*requests: str, **changed: str) -> Together:
-    return replace(Together(tuple(map(parse_request, requests)), TARGET, AS_OF), **changed)
+def together(*requests: str, **changed: str) -> CombinedRequest:
+    return replace(CombinedRequest(tuple(map(parse_request, requests)), TARGET, AS_OF), **changed)
 
 
 def carry(folder: Path, *names: str) -> Carried:

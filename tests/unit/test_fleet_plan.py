@@ -11,7 +11,7 @@ import pytest
 from packaging.version import Version
 
 from harness import host
-from harness.archive.store import Store
+from harness.archive.store import Records
 from harness.cli.pages.plans import headline
 from harness.documents.base import LockedWheel
 from harness.documents.footprint import Record
@@ -57,32 +57,32 @@ def record_of(one: Job, suffix: str = "abcdef", **changed: Any) -> Record:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    found = Store(tmp_path)
+def store(tmp_path: Path) -> Records:
+    found = Records(tmp_path)
     found.prepare()
     return found
 
 
-def test_a_job_has_the_record_that_was_measured_of_it(store: Store) -> None:
+def test_a_job_has_the_record_that_was_measured_of_it(store: Records) -> None:
     one, other = job(), job(installer="uv")
     record = record_of(one)
     store.add(record)
     assert recorded([one, other], store) == {one.slug: record.record_id}
 
 
-def test_a_job_whose_name_begins_like_another_s_has_no_record_of_it(store: Store) -> None:
+def test_a_job_whose_name_begins_like_another_s_has_no_record_of_it(store: Records) -> None:
     store.add(record_of(job("2.3.0")))
     assert recorded([job("2.3")], store) == {}
 
 
-def test_a_torn_record_counts_as_none(store: Store) -> None:
+def test_a_torn_record_counts_as_none(store: Records) -> None:
     one = job()
     path = store.add(record_of(one))
     path.write_text(path.read_text()[:100])
     assert recorded([one], store) == {}
 
 
-def test_a_failed_record_counts_unless_it_is_to_be_tried_again(store: Store) -> None:
+def test_a_failed_record_counts_unless_it_is_to_be_tried_again(store: Records) -> None:
     one = job()
     store.add(record_of(one, status="failed", phase="import", reason="no"))
     assert list(recorded([one], store)) == [one.slug]

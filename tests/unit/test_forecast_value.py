@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.archive.store import Forecasts, Store, identified
+from harness.archive.store import Forecasts, Records, identified
 from harness.documents.forecast import Forecast
 from harness.documents.kinds import FORECAST
 from harness.errors import EnvironmentLacksError, InputError
@@ -101,9 +101,9 @@ def test_an_id_is_always_the_name_of_a_file(version: str) -> None:
 
 
 def kept(shelf: Forecasts) -> list[Forecast]:
-    torn: list[Path] = []
-    found = list(shelf.all(lambda path, why: torn.append(path)))
-    assert torn == []
+    invalid: list[Path] = []
+    found = list(shelf.all(lambda path, why: invalid.append(path)))
+    assert invalid == []
     return found
 
 
@@ -140,7 +140,7 @@ def test_a_torn_forecast_is_put_right_when_it_is_told_again(tmp_path: Path) -> N
 
 
 def test_what_cannot_be_written_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    shelf, store = Forecasts(tmp_path), Store(tmp_path)
+    shelf, store = Forecasts(tmp_path), Records(tmp_path)
     (shelf.folder / "torch" / f"{forecast().record_id}.json").mkdir(parents=True)
     (shelf.folder / "jax").write_text("in the way")
     for one in (forecast(), forecast([wheel("jax")], framework="jax")):
@@ -151,7 +151,7 @@ def test_what_cannot_be_written_is_told_and_leaves_nothing_behind(tmp_path: Path
 
 
 def test_records_and_forecasts_do_not_see_each_other(tmp_path: Path) -> None:
-    store, shelf = Store(tmp_path), Forecasts(tmp_path)
+    store, shelf = Records(tmp_path), Forecasts(tmp_path)
     store.add(record())
     shelf.add(forecast())
     assert list(store.all(lambda path, why: pytest.fail(why))) == [record()]
@@ -160,7 +160,7 @@ def test_records_and_forecasts_do_not_see_each_other(tmp_path: Path) -> None:
 
 
 def test_one_handed_in_for_the_other_is_told_apart(tmp_path: Path) -> None:
-    store, shelf = Store(tmp_path), Forecasts(tmp_path)
+    store, shelf = Records(tmp_path), Forecasts(tmp_path)
     measured, told = store.add(record()), shelf.add(forecast())
     for name in (str(told), told.stem):
         error = refused(InputError, store.read, name)
@@ -172,7 +172,7 @@ def test_one_handed_in_for_the_other_is_told_apart(tmp_path: Path) -> None:
 
 def test_a_forecast_among_the_records_is_left_out(tmp_path: Path) -> None:
     """Never drawn as a measurement, not even where somebody puts it among them."""
-    store = Store(tmp_path)
+    store = Records(tmp_path)
     store.add(record())
     (store.folder / "torch" / "torch-2.json").write_text(forecast().to_json())
     told: list[str] = []

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.archive import timed
-from harness.archive.store import Inferences, ProviderReports, Store
+from harness.archive.store import Inferences, ProviderReports, Records
 from harness.documents.base import Environment, LockedWheel
 from harness.documents.inference import (
     Inference,
@@ -169,7 +169,7 @@ def test_each_lies_where_its_subject_and_its_id_say(tmp_path: Path) -> None:
 
 
 def test_one_handed_in_for_another_kind_is_told_apart(tmp_path: Path) -> None:
-    store, shelf = Store(tmp_path), Inferences(tmp_path)
+    store, shelf = Records(tmp_path), Inferences(tmp_path)
     measured, timed_one = store.add(record()), shelf.add(inference())
     assert "is an inference record, not a record" in refused(InputError, store.read, str(timed_one)).message
     assert "is a record, not an inference record" in refused(InputError, shelf.read, measured.stem).message

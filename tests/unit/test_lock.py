@@ -86,7 +86,7 @@ def _without(pattern: str) -> Callable[[str], str]:
 
 SPOILED: dict[str, Callable[[str], str]] = {
     "empty": lambda text: "",
-    "torn": lambda text: text[: len(text) // 2],
+    "invalid": lambda text: text[: len(text) // 2],
     "merge-markers": lambda text: f"<<<<<<< ours\n{text}=======\n>>>>>>> theirs\n",
     "not-toml": lambda text: "numpy==1.26.4\n",
     "newer": lambda text: text.replace('lock-version = "1.0"', 'lock-version = "2.0"'),

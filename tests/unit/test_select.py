@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.archive import select
-from harness.archive.store import Forecasts, Store
+from harness.archive.store import Forecasts, Records
 from harness.archive.weighed import Weighed
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
@@ -30,11 +30,11 @@ def failed(version: str, **changed: Any) -> Record:
 
 
 def found(tmp_path: Path, name: str, *records: Record) -> Record:
-    return select.find(Store(tmp_path), name, lambda: records)
+    return select.find(Records(tmp_path), name, lambda: records)
 
 
 def test_a_record_is_found_by_its_path_and_by_its_id(tmp_path: Path) -> None:
-    store, one = Store(tmp_path), made("2.3.0")
+    store, one = Records(tmp_path), made("2.3.0")
     path = store.add(one)
 
     def unread() -> list[Record]:
@@ -103,7 +103,7 @@ def told(version: str, **changed: Any) -> Forecast:
 def either(tmp_path: Path, name: str, *kept: Weighed) -> Weighed:
     records = [one for one in kept if isinstance(one, Record)]
     forecasts = [one for one in kept if isinstance(one, Forecast)]
-    return select.find_weighed(Store(tmp_path), Forecasts(tmp_path), name, lambda: records, lambda: forecasts)
+    return select.find_weighed(Records(tmp_path), Forecasts(tmp_path), name, lambda: records, lambda: forecasts)
 
 
 def test_a_record_or_a_forecast_is_found_by_its_path_and_by_its_id(tmp_path: Path) -> None:
@@ -112,11 +112,11 @@ def test_a_record_or_a_forecast_is_found_by_its_path_and_by_its_id(tmp_path: Pat
 
     measured, forecasted = made("2.3.0"), told("2.3.0")
     for one, path in (
-        (measured, Store(tmp_path).add(measured)),
+        (measured, Records(tmp_path).add(measured)),
         (forecasted, Forecasts(tmp_path).add(forecasted)),
     ):
         for name in (str(path), one.record_id):
-            assert select.find_weighed(Store(tmp_path), Forecasts(tmp_path), name, unread, unread) == one
+            assert select.find_weighed(Records(tmp_path), Forecasts(tmp_path), name, unread, unread) == one
     assert select.find(Forecasts(tmp_path), forecasted.record_id, unread) == forecasted
 
 
@@ -125,7 +125,7 @@ def test_what_was_measured_is_preferred_to_what_was_forecast(tmp_path: Path) -> 
         raise AssertionError("forecasts need not be read")
 
     measured = failed("2.3.0", variant="cpu")
-    assert select.find_weighed(Store(tmp_path), Forecasts(tmp_path), "torch", lambda: [measured], unread) == measured
+    assert select.find_weighed(Records(tmp_path), Forecasts(tmp_path), "torch", lambda: [measured], unread) == measured
     assert either(tmp_path, "torch==2.3.0", measured, told("2.3.0")) == measured
 
 

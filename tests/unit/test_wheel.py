@@ -210,7 +210,7 @@ def _encrypt_metadata(path: Path) -> None:
 UNREADABLE = {
     "empty": lambda path: path.write_bytes(b""),
     "markup": lambda path: path.write_bytes(b"<!DOCTYPE html><title>Sign in</title>" * 50),
-    "torn": _tear,
+    "invalid": _tear,
     "corrupt-metadata": _corrupt_metadata,
     "encrypted-metadata": _encrypt_metadata,
     "missing": lambda path: path.unlink(),
