@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from harness import host, job, parsing
+from harness import job, parsing
 from harness.archive import compare
 from harness.archive import tables as csv_tables
 from harness.archive.store import LOCKS, ORIGINS, Records, places
@@ -22,6 +22,7 @@ from harness.cli import render
 from harness.documents import footprint as record
 from harness.documents.footprint import METHODS
 from harness.documents.kinds import Kind
+from harness.engines import host
 from harness.engines.choice import ENGINES, open_engine
 from harness.engines.sandbox import Engine, Limits
 from harness.errors import EnvironmentLacksError, InputError

@@ -13,10 +13,9 @@ from typing import Literal
 
 import click
 
-from harness import host
 from harness.archive.store import Records
 from harness.catalogs.frameworks import DEFAULT, load
-from harness.engines import docker, images, venv
+from harness.engines import docker, host, images, venv
 from harness.engines.interpreters import Interpreters
 from harness.engines.owner import Owner, Owners
 from harness.errors import HarnessError

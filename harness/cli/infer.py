@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from harness import host, job, parsing
+from harness import job, parsing
 from harness.archive import tables
 from harness.archive.store import LOCKS, Inferences
 from harness.catalogs import runtimes as catalog
@@ -23,6 +23,7 @@ from harness.cli.commands import parse_limits
 from harness.cli.pages import inferences as pages
 from harness.cli.render import Page
 from harness.documents.inference import TRACKS, Inference, Protocol, Track
+from harness.engines import host
 from harness.engines.choice import ENGINES, open_engine
 from harness.engines.sandbox import Sandbox
 from harness.errors import InputError

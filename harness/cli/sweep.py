@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from harness import host
 from harness.catalogs import runtimes
 from harness.catalogs.frameworks import DEFAULT, load
 from harness.catalogs.models import OPSETS
@@ -21,6 +20,7 @@ from harness.cli.infer import USUAL
 from harness.cli.pages import plans as pages
 from harness.cli.render import Page
 from harness.documents.inference import TRACKS, Protocol
+from harness.engines import host
 from harness.errors import InputError
 from harness.fleet import matrix
 from harness.fleet.matrix import Combination, Heat, Matrix

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness import host
 from harness.catalogs.frameworks import DEFAULT_VARIANT
+from harness.engines import host
 from harness.engines.choice import open_engine
 from harness.engines.sandbox import Engine
 from harness.engines.slot import Slot

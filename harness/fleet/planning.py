@@ -8,12 +8,13 @@ from datetime import UTC, datetime, time, timedelta
 
 from packaging.version import Version
 
-from harness import __version__, host
+from harness import __version__
 from harness.archive.store import Forecasts, Inferences, Nights, Records
 from harness.catalogs.frameworks import Catalog
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
 from harness.documents.night import Night, NightJob, Series, night_id
+from harness.engines import host
 from harness.errors import InputError, NotOnIndexError
 from harness.fleet.footprints import Weigh
 from harness.fleet.matrix import Combination

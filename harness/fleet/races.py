@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from harness import host
 from harness.catalogs.runtimes import Runtime
 from harness.documents.inference import Inference, Track
+from harness.engines import host
 from harness.engines.choice import open_engine
 from harness.engines.sandbox import Engine, Sandbox
 from harness.engines.slot import Slot

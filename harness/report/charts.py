@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from harness.archive import select, timed
+from harness.archive import releases, select, timed
 from harness.catalogs.frameworks import DEFAULT_VARIANT
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
@@ -18,7 +18,7 @@ from harness.documents.inference import Inference
 from harness.errors import InputError
 from harness.files import replacing
 from harness.progress import Progress, Silent
-from harness.report import releases, words
+from harness.report import words
 from harness.report.drawing import (
     decision,
     first_answer,

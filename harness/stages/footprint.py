@@ -17,9 +17,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
-from harness import host
 from harness.documents import footprint as record
 from harness.documents.base import Environment, LockedWheel
+from harness.engines import host
 from harness.engines.sandbox import Engine, EngineFacts, Limits, Sandbox, probe
 from harness.engines.slot import Slot
 from harness.errors import HarnessError, MeasurementError, Status, UnsupportedError

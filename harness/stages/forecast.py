@@ -21,7 +21,7 @@ from typing import Any
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from harness import __version__, host
+from harness import __version__
 from harness.documents.base import FileLine, LedgerLine
 from harness.documents.forecast import (
     LISTED_FILES,
@@ -30,6 +30,7 @@ from harness.documents.forecast import (
     ForecastWheel,
     Scope,
 )
+from harness.engines import host
 from harness.errors import HarnessError, MeasurementError, Status, UnsupportedError
 from harness.job import Request, Target
 from harness.packages import tools as toolbox

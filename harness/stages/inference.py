@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness import host
 from harness.catalogs.runtimes import Runtime
 from harness.documents.base import LockedWheel
 from harness.documents.inference import (
@@ -26,6 +25,7 @@ from harness.documents.inference import (
     Track,
     figures_of,
 )
+from harness.engines import host
 from harness.engines.sandbox import Engine, EngineFacts, Limits, Sandbox, probe
 from harness.engines.slot import Slot
 from harness.errors import EngineLostError, HarnessError, MeasurementError, SkippedError, Status, UnsupportedError

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from harness import host
 from harness.documents.providers import ProviderLine, ProviderReport, lines_of
+from harness.engines import host
 from harness.engines.sandbox import Limits, probe
 from harness.errors import HarnessError, MeasurementError
 from harness.job import compact_instant

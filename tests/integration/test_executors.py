@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import distributed
 import pytest
 
-from harness import host
+from harness.engines import host
 from harness.errors import EnvironmentLacksError
 from harness.fleet.events import Event
 from harness.fleet.executors import dask

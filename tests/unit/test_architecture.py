@@ -26,7 +26,7 @@ PROBES = [name for name in MODULES if name.startswith("probes/") and name != "pr
 ORDINARY = [name for name in MODULES if name not in PROBES]
 
 # From the ground up; whoever stands on a floor knows those below it and its neighbours in the same folder.
-# `probes` as a package only says where its scripts lie; `host` asks git through the engines' door to processes.
+# `probes` as a package only says where its scripts lie.
 FLOORS = (
     {"__init__"},
     {"errors"},
@@ -35,7 +35,6 @@ FLOORS = (
     {"documents"},
     {"catalogs"},
     {"engines"},
-    {"host"},
     {"packages"},
     {"stages"},
     {"archive"},

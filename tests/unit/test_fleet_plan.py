@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from harness import host
 from harness.archive.store import Records
 from harness.cli.pages.plans import headline
 from harness.documents.base import LockedWheel
 from harness.documents.footprint import Record
+from harness.engines import host
 from harness.fleet.footprints import Weigh
 from harness.fleet.plan import NOTHING, Estimate, Plan, Planned, estimate, recorded
 from harness.fleet.races import Race

@@ -9,11 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.archive import select
+from harness.archive import releases, select
+from harness.archive.releases import History
 from harness.documents.footprint import Figures
 from harness.documents.forecast import Forecast
-from harness.report import releases
-from harness.report.releases import History
 from tests.support.releases import FORECAST_AT, history, release, sized
 from tests.unit.test_compare import record
 

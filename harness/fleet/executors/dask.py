@@ -19,7 +19,8 @@ from typing import Any
 import distributed
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from harness import __version__, host
+from harness import __version__
+from harness.engines import host
 from harness.errors import EnvironmentLacksError
 from harness.fleet.events import WAITING, Event, Reporter, StoppedError, from_dict
 from harness.fleet.task import DOCKER, GPU, Results, Task, Work, on_host

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from packaging.version import Version
 
+from harness.archive.releases import History, Point, Release, measured
 from harness.archive.weighed import as_version
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
@@ -19,7 +20,6 @@ from harness.report.drawing.labels import LANE, Label, along, at_ends
 from harness.report.drawing.plan import Chart, Plan
 from harness.report.drawing.sheet import Edges, Figure, Sheet, Spot, day, fit, width
 from harness.report.drawing.style import SMALL
-from harness.report.releases import History, Point, Release, measured
 from harness.report.units import megabytes
 
 ALL_WHEELS = "All wheels: its own and those of its dependencies, as of the end of the day of upload."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.archive.releases import History, Point
 from harness.report import words
 from harness.report.drawing import timeline
 from harness.report.drawing.forecast import ALL_WHEELS, LATE, newest
@@ -12,7 +13,6 @@ from harness.report.drawing.labels import LANE, at_ends
 from harness.report.drawing.plan import Chart, Plan
 from harness.report.drawing.sheet import Edges, Figure, Sheet, Spot, fit, width
 from harness.report.drawing.style import SMALL
-from harness.report.releases import History, Point
 from harness.report.units import megabytes
 
 TITLE = "Forecast unpacked size by release"

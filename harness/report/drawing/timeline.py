@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from harness.archive.releases import Point
 from harness.documents.forecast import Forecast
 from harness.report.drawing.labels import Points
 from harness.report.drawing.sheet import Axes, Edges, Line2D, Sheet, day
-from harness.report.releases import Point
 
 RING, SPECK = 30.0, 12.0
 """Areas of rings in square points: of releases on a line, and of those off it."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from harness.archive import releases
+from harness.archive.releases import History, Release, Targets
 from harness.archive.weighed import as_version
 from harness.documents.footprint import Record
 from harness.documents.forecast import Forecast
 from harness.job import PLATFORMS, iso_instant
-from harness.report import releases, words
+from harness.report import words
 from harness.report.pages.markup import Cell, Row, link, raw, table, text
 from harness.report.pages.pieces import Chart, ended, is_forecast, none, pictures
-from harness.report.releases import History, Release, Targets
 from harness.report.units import megabytes
 
 TITLE = "Forecast"
