@@ -97,7 +97,7 @@ class Interpreters:
 
     def _uv_at_hand(self) -> str | None:
         """The user's uv, or the one that the harness has had before."""
-        here = self.cache.glob(f"tools/uv-*-linux_{os.uname().machine}-*/bin/uv")
+        here = self.cache.glob(f"tools/uv-linux_{os.uname().machine}-*/bin/uv")
         return shutil.which("uv") or next(map(str, sorted(here)), None)
 
     def _run_uv(self, uv: str, *arguments: str, seconds: float) -> process.Finished | None:

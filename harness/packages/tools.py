@@ -115,7 +115,8 @@ def prepare(
     text = source.read_text()
     pins = list(_pins(text, target))
     versions = {pin.name: pin.version for pin in pins}
-    folder = cache / "tools" / f"{name}-{target.tag}-{target.platform}-{sha256(text.encode()).hexdigest()[:12]}"
+    place = f"{target.tag}-{target.platform}" if engine is not None else target.platform  # bytecode is one Python's
+    folder = cache / "tools" / f"{name}-{place}-{sha256(text.encode()).hexdigest()[:12]}"
     if folder.is_dir():
         return Tools(folder, versions)
     progress.phase(
