@@ -274,7 +274,7 @@ def test_yanked_release_is_measured_and_flagged(program: Program, index: Loopbac
     ended = program.measure("plain==1.1", "--engine", "venv")
     assert ended.status == 0, ended.stderr
     assert [wheel["yanked"] for wheel in program.record["wheels"]] == [True]
-    assert program.record["warnings"][0] == "plain 1.1 was yanked" and "plain 1.1 was yanked" in ended.stdout
+    assert "plain 1.1 was yanked" in program.record["warnings"] and "plain 1.1 was yanked" in ended.stdout
 
 
 def test_what_no_installer_could_take_is_unsupported_and_the_rest_is_measured(

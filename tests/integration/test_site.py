@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -727,7 +728,8 @@ def test_what_is_not_built_cannot_be_published(tmp_path: Path) -> None:
 def program(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "harness", *arguments],
-        env={"LANG": "C.UTF-8", **variables},
+        # without a home matplotlib says on standard error that it makes one
+        env={"LANG": "C.UTF-8", "MPLCONFIGDIR": tempfile.gettempdir(), **variables},
         capture_output=True,
         text=True,
         timeout=60,
