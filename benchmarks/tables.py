@@ -42,7 +42,7 @@ def copy(templates: Sequence[tuple[str, str]], number: int, folder: Path) -> Non
 
 
 def timed(store: Records) -> float:
-    """Seconds of one rebuild, once the files have pinned."""
+    """Seconds of one rebuild, once the files have settled."""
     time.sleep(2 * SETTLING_SECONDS)
     started = time.monotonic()
     rebuild(store, refuse)

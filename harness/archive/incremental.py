@@ -1,4 +1,4 @@
-"""Tables derived from a shelf alone: the rows of each file, brought up to date by reading new files only.
+"""Tables derived from a store alone: the rows of each file, brought up to date by reading new files only.
 
 Of each row, in the table's order, an index beside the table remembers the file and the stamp that it had; a row whose
 file still has it is taken over from the table as it is. The index is a cache: it can be deleted at any time, and is
@@ -34,13 +34,13 @@ Source = tuple[str, ...]
 """What the index remembers of a row: its key, its file and that file's stamp."""
 
 
+_AS: Mapping[Order, Callable[[str], Any]] = {"text": str, "number": int, "version": as_version}
+
+
 def place(table: Table, key: Sequence[str]) -> tuple[Any, ...]:
     """What a row's key is put in order by."""
     named = len(table.order)
     return (*(_AS[order](text) for order, text in zip(table.order.values(), key, strict=False)), *key[named:])
-
-
-_AS: Mapping[Order, Callable[[str], Any]] = {"text": str, "number": int, "version": as_version}
 
 
 class Row(NamedTuple):
@@ -49,7 +49,7 @@ class Row(NamedTuple):
     place: tuple[Any, ...]
     line: str
     name: str
-    """The file, relative to the shelf's folder."""
+    """The file, relative to the store's folder."""
     stamp: str
     """How the file looked before it was read; empty where that cannot be relied upon."""
     key: Key
@@ -60,13 +60,13 @@ def to_csv(table: Table, values: Iterable[Value]) -> str:
     return table.header + "".join(one.line for one in sorted(row for value in values for row in _rows(table, value)))
 
 
-def update(table: Table, shelf: Store[Value], invalid: Callable[[Path, str], None]) -> None:
-    """Bring the table of a shelf up to date, as if every file were read. Where nothing is new, nothing is written."""
-    path, index = shelf.results / table.file, shelf.results / table.index
-    stamps = _stamps(shelf.folder)
+def update(table: Table, store: Store[Value], invalid: Callable[[Path, str], None]) -> None:
+    """Bring the table of a store up to date, as if every file were read. Where nothing is new, nothing is written."""
+    path, index = store.results / table.file, store.results / table.index
+    stamps = _stamps(store.folder)
     remembered = _recall(index, path)
     known = {name for *_, name, stamp in remembered or () if stamp and stamps.get(name) == stamp}
-    new = sorted(_read(table, shelf, {name: stamps[name] for name in stamps.keys() - known}, invalid))
+    new = sorted(_read(table, store, {name: stamps[name] for name in stamps.keys() - known}, invalid))
     if remembered is not None and not new and all(name in known for *_, name, _ in remembered):
         return
     kept = _kept(table, path, remembered or [], known)
@@ -93,7 +93,7 @@ def _rows(table: Table, value: Value, name: str = "", stamp: str = "") -> Iterat
 
 def _stamps(folder: Path) -> dict[str, str]:
     """What tells an unchanged file: file -> stamp; nothing where there is no folder."""
-    pinned = time.time_ns() - int(SETTLING_SECONDS * 1e9)
+    settled_ns = time.time_ns() - int(SETTLING_SECONDS * 1e9)
     found: dict[str, str] = {}
     if not folder.exists():
         return found
@@ -102,27 +102,29 @@ def _stamps(folder: Path) -> dict[str, str]:
             if entry.is_dir():
                 with os.scandir(entry) as files:
                     named = (file for file in files if file.name.endswith(".json"))
-                    found |= {f"{entry.name}/{file.name}": _stamp(file, pinned) for file in named}
+                    found |= {f"{entry.name}/{file.name}": _stamp(file, settled_ns) for file in named}
     return found
 
 
-def _stamp(entry: os.DirEntry[str], pinned: int) -> str:
-    """Empty where the file cannot be looked at, or changed after `pinned` (nanoseconds)."""
+def _stamp(entry: os.DirEntry[str], settled_ns: int) -> str:
+    """Empty where the file cannot be looked at, or changed after `settled_ns`."""
     try:
         seen = entry.stat()
     except OSError:  # removed a moment ago, or a link to nowhere: reading it will tell
         return ""
     # ctime tells of changes that keep size and mtime, as `cp -p` and `touch -r` do
-    return "" if seen.st_ctime_ns > pinned else f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}"
+    return (
+        "" if seen.st_ctime_ns > settled_ns else f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}"
+    )
 
 
 def _read(
-    table: Table, shelf: Store[Value], stamps: Mapping[str, str], invalid: Callable[[Path, str], None]
+    table: Table, store: Store[Value], stamps: Mapping[str, str], invalid: Callable[[Path, str], None]
 ) -> Iterator[Row]:
     for name in sorted(stamps):
-        path = shelf.folder / name
+        path = store.folder / name
         try:
-            yield from _rows(table, shelf.kind.parse(path.read_bytes(), name="it"), name, stamps[name])
+            yield from _rows(table, store.kind.parse(path.read_bytes(), name="it"), name, stamps[name])
         except InputError as error:
             invalid(path, error.message)
         except OSError as error:

@@ -35,7 +35,7 @@ ORIGINS: Mapping[Origin | None, str] = {"own": "yours", "published": "published"
 
 
 def silently(path: Path, why: str) -> None:
-    """For who reads what another, in the same run, tells the invalid ones of."""
+    """For a second reader of the same files, whose first one has reported them."""
 
 
 def places(results: Path) -> tuple[Path, ...]:
@@ -138,7 +138,7 @@ class Store(Generic[Value]):
         return value
 
     def all(self, invalid: Callable[[Path, str], None] = silently) -> Iterator[Value]:
-        """Every valid one, in order of their names; an invalid one is told to `invalid` and left alone.
+        """Every valid one, in order of their names; an invalid one is reported to `invalid` and left alone.
 
         Of several places the user's own come first, and one of the same id counts once.
         """

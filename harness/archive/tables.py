@@ -18,7 +18,7 @@ from harness.errors import EnvironmentLacksError
 from harness.files import replacing
 
 Invalid = Callable[[Kind[Any], Path, str], None]
-"""Is told of each file that is not valid: of which kind it was to be, and why it is none."""
+"""Receives each file that is not valid: the kind that it was to be, its path, and why it is none."""
 
 
 def tabled() -> list[Kind[Any]]:
@@ -32,26 +32,26 @@ def to_csv(kind: Kind[Any], documents: Iterable[Any]) -> str:
     return incremental.to_csv(kind.table, documents)
 
 
-def rebuild(shelf: Store[Any], invalid: Callable[[Path, str], None]) -> Path:
+def rebuild(store: Store[Any], invalid: Callable[[Path, str], None]) -> Path:
     """Bring the table of a kind and `datapackage.json` up to date; two at a time take turns, a reader sees old or new.
 
     The outcome is that of reading every document, byte for byte. Where nothing is new, nothing is written.
 
     Args:
-        invalid: is told of each file that is not valid, and why; every time.
+        invalid: receives each file that is not valid, and why; every time.
 
     Raises:
         EnvironmentLacksError: the results folder cannot be read or written.
     """
-    table = shelf.kind.table
-    assert table is not None, shelf.kind
+    table = store.kind.table
+    assert table is not None, store.kind
     try:
-        with _taking_turns(shelf.results):
-            incremental.update(table, shelf, invalid)
-            _describe(shelf.results)
+        with _taking_turns(store.results):
+            incremental.update(table, store, invalid)
+            _describe(store.results)
     except OSError as error:
-        raise EnvironmentLacksError(f"the tables in {shelf.results} cannot be rebuilt: {error}") from error
-    return shelf.results / table.file
+        raise EnvironmentLacksError(f"the tables in {store.results} cannot be rebuilt: {error}") from error
+    return store.results / table.file
 
 
 def rebuild_all(results: Path, invalid: Invalid) -> list[Path]:
@@ -62,9 +62,9 @@ def rebuild_all(results: Path, invalid: Invalid) -> list[Path]:
     """
     found = []
     for number, kind in enumerate(tabled()):
-        shelf = Store(results, kind)
-        if number == 0 or shelf.folder.exists() or (results / f"{_name(kind)}.csv").exists():
-            found.append(rebuild(shelf, lambda path, why, kind=kind: invalid(kind, path, why)))  # type: ignore[misc]
+        store = Store(results, kind)
+        if number == 0 or store.folder.exists() or (results / f"{_name(kind)}.csv").exists():
+            found.append(rebuild(store, lambda path, why, kind=kind: invalid(kind, path, why)))  # type: ignore[misc]
     return found
 
 

@@ -94,6 +94,11 @@ class Catalog:
         return known[variant]
 
 
+def stranger(name: str) -> str:
+    """What to say of a name that the catalog does not have, before its package is installed."""
+    return f"{name} is not in the catalog: whoever owns that name on the index has code run here"
+
+
 def edits(one: str, other: str) -> int:
     """How many letters must be inserted, left out, replaced, or swapped with their neighbour to make one of the other.
 

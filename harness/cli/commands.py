@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from harness import job, parsing
 from harness.archive import compare
 from harness.archive import tables as csv_tables
 from harness.archive.store import LOCKS, ORIGINS, Records, places
-from harness.catalogs.frameworks import DEFAULT, Catalog, load
+from harness.catalogs.frameworks import DEFAULT, Catalog, load, stranger
 from harness.cli import progress as looks
 from harness.cli import render
 from harness.documents import footprint as record
@@ -28,7 +28,7 @@ from harness.engines.sandbox import Engine, Limits
 from harness.errors import EnvironmentLacksError, InputError
 from harness.packages.index import Index, cache_folder
 from harness.packages.lock import LockStore
-from harness.packages.release import first_python, pin
+from harness.packages.release import first_python, has_wheel, pin
 from harness.packages.sources import index_for
 from harness.packages.tools import uv_from
 from harness.stages import footprint
@@ -104,7 +104,7 @@ def measure(
         house = House(cache, catalog, store, shows)
         jobs = []
         for name in strangers:
-            shows.note(f"{name} is not in the catalog: whoever owns that name on the index has code run here")
+            shows.note(stranger(name))
         for request in requests:
             index = index_for(builds[request].index, index_url)
             shows.phase("plan", str(request))
@@ -116,7 +116,7 @@ def measure(
         get_uv = uv_from(index_for(None, index_url), cache, shows)
         with open_engine(engine, cache, shows.note, get_uv) as (runner, work):
             for pinned, index in jobs:
-                target = _target(version, runner, pinned, index, instant)
+                target = _target(version, runner, pinned, index, instant, shows.note)
                 one = job.Job(
                     request=pinned,
                     target=target,
@@ -138,12 +138,21 @@ def measure(
 
 
 def _target(
-    python: job.Python | None, runner: Engine, request: job.Request, index: Index, as_of: datetime
+    python: job.Python | None,
+    runner: Engine,
+    request: job.Request,
+    index: Index,
+    as_of: datetime,
+    say: Callable[[str], None],
 ) -> job.Target:
     """The Python that was asked for, or the first usual one that the request has a wheel for."""
     platform = f"linux_{os.uname().machine}"
     if python is None:
-        python = first_python(runner.usual_pythons(), platform, [request], index=index, as_of=as_of)
+
+        def fits(version: job.Python) -> bool:
+            return has_wheel(request, job.Target(version, platform), index=index, as_of=as_of)
+
+        python = first_python(runner.usual_pythons(), fits, of=str(request), say=say)
     return job.Target(python, platform)
 
 

@@ -32,7 +32,7 @@ from harness.packages.carried import Carried
 from harness.packages.environment import Prepared, Shop
 from harness.packages.index import cache_folder
 from harness.packages.lock import LockStore
-from harness.packages.release import first_python
+from harness.packages.release import first_python, has_wheel
 from harness.packages.sources import index_for
 from harness.packages.tools import uv_from
 from harness.stages import export, inference
@@ -98,19 +98,22 @@ def open_bench(
     cache = cache_folder()
     index = index_for(None, index_url)
     platform = f"linux_{os.uname().machine}"
+    names = ", ".join(one.name for one in runtimes) or "models"
 
-    def usual(pythons: Sequence[job.Python]) -> job.Python:
-        """The first that there are wheels for, beside those that are carried."""
-        here = job.Target(pythons[0], platform)
-        needed = [request for one in runtimes for request in one.requires]
-        lacking = [] if offline else [one for one in needed if environment.answer(one, here, carried) is None]
-        return first_python(pythons, platform, lacking, index=index, as_of=instant)
+    def fits(version: job.Python) -> bool:
+        target = job.Target(version, platform)
+
+        def has(request: job.Request) -> bool:
+            local = environment.answer(request, target, carried) is not None
+            return local or (not offline and has_wheel(request, target, index=index, as_of=instant))
+
+        return all(has(request) for one in runtimes for request in one.requires)
 
     with (
         looks.choose(quiet=quiet) as shows,
         open_engine(engine, cache, shows.note, None if offline else uv_from(index, cache, shows)) as (runner, work),
     ):
-        target = job.Target(asked or usual(runner.usual_pythons()), platform)
+        target = job.Target(asked or first_python(runner.usual_pythons(), fits, of=names, say=shows.note), platform)
         runner.facts(target)
         shop = Shop(
             engine=runner,

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from harness.catalogs import runtimes
-from harness.catalogs.frameworks import DEFAULT, load
+from harness.catalogs.frameworks import DEFAULT, load, stranger
 from harness.catalogs.models import OPSETS
 from harness.catalogs.runtimes import Runtime
 from harness.cli import boards
@@ -88,7 +88,7 @@ def sweep(
         maker = planner(options, Path(results), shows, named=bool(asked.python))
         maker.store.prepare()
         for name in strangers:
-            shows.note(f"{name} is not in the catalog: whoever owns that name on the index has code run here")
+            shows.note(stranger(name))
         shows.phase("plan", f"{len(cells)} combinations")
         if asked.model:
             races = [race for cell in cells if isinstance(cell, Heat) for race in _line_up(cell, asked, maker, party)]

@@ -94,25 +94,25 @@ class Environment(Model):
     """When they had ended."""
 
 
-class Told(Protocol):
-    """Whatever ends in some way."""
+class Outcome(Protocol):
+    """What ends as ok, or otherwise for a reason."""
 
     status: Status
     phase: str | None
     reason: str | None
 
 
-Ended = TypeVar("Ended", bound=Told)
+Ended = TypeVar("Ended", bound=Outcome)
 
 
-def tells_why(value: Ended) -> Ended:
+def has_reason(value: Ended) -> Ended:
     """Whatever is not ok names its phase and its reason; a validator of every kind that has a status.
 
     Raises:
         ValueError: it does not.
     """
-    told = (value.phase is not None, value.reason is not None)
-    if told != ((False, False) if value.status == "ok" else (True, True)):
+    given = (value.phase is not None, value.reason is not None)
+    if given != ((False, False) if value.status == "ok" else (True, True)):
         raise ValueError("what is not ok has a phase and a reason, and only such a one")
     return value
 

@@ -23,7 +23,7 @@ from harness.documents.base import (
     LockedWheel,
     Model,
     Seconds,
-    tells_why,
+    has_reason,
 )
 from harness.errors import Status
 
@@ -196,7 +196,7 @@ class Record(Document):
     methods: dict[str, int] = METHODS
     """Method version of each metric family; figures of different versions must not be compared."""
 
-    _tells_why = model_validator(mode="after")(tells_why)
+    _has_reason = model_validator(mode="after")(has_reason)
 
 
 def median(values: Sequence[float]) -> float:

@@ -19,7 +19,7 @@ from harness.documents.base import (
     FileLine,
     LedgerLine,
     Model,
-    tells_why,
+    has_reason,
 )
 from harness.errors import Status
 
@@ -113,7 +113,7 @@ class Forecast(Document):
     method_version: int = Field(default=METHOD, ge=1)
     """Method version of the figures; those of different versions must not be compared."""
 
-    _tells_why = model_validator(mode="after")(tells_why)
+    _has_reason = model_validator(mode="after")(has_reason)
 
     @property
     def content_sha256(self) -> str:

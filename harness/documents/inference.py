@@ -20,7 +20,7 @@ from harness.documents.base import (
     LockedWheel,
     Model,
     Seconds,
-    tells_why,
+    has_reason,
 )
 from harness.errors import Status
 
@@ -202,7 +202,7 @@ class Inference(Document):
     method_version: int = Field(default=METHOD, ge=1)
     """Method version of the figures; those of different versions must not be compared."""
 
-    _tells_why = model_validator(mode="after")(tells_why)
+    _has_reason = model_validator(mode="after")(has_reason)
 
     @model_validator(mode="after")
     def _ran_on_its_gpu(self) -> Inference:

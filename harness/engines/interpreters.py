@@ -103,7 +103,7 @@ class Interpreters:
     def _run_uv(self, uv: str, *arguments: str, seconds: float) -> process.Finished | None:
         """`uv python`, whatever the user's folder and configuration say."""
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
-        # whoever has no way out is told in a second
+        # without a network it fails within a second
         return _run(
             [uv, "--no-config", "--color", "never", "--cache-dir", str(self.cache / "uv"), "python", *arguments],
             seconds=seconds,
@@ -126,7 +126,7 @@ class Interpreters:
         if done is None or done.timed_out:
             return f"it did not end within {INSTALL_SECONDS:.0f} s" if done else "uv does not start"
         if done.exit_status == 0:
-            return "what it installed does not start"  # told only where it is not found after all
+            return "what it installed does not start"  # used only where it is not found after all
         lines = [line.strip() for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
         causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")]
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
@@ -146,9 +146,9 @@ def _patch(path: Path) -> tuple[int, ...]:
 def _ask(path: str) -> tuple[Python, str] | None:
     """The version of a CPython interpreter and the path of its base; None where it is no such thing."""
     done = _run([path, "-I", "-c", _ASK], seconds=20)
-    if done is None or done.exit_status != 0 or (told := _ANSWER.search(done.stdout)) is None:
+    if done is None or done.exit_status != 0 or (answer := _ANSWER.search(done.stdout)) is None:
         return None
-    return (int(told[1]), int(told[2])), os.fsdecode(told[3])
+    return (int(answer[1]), int(answer[2])), os.fsdecode(answer[3])
 
 
 def _run(argv: list[str], *, seconds: float, environment: dict[str, str] | None = None) -> process.Finished | None:

@@ -22,7 +22,7 @@ from harness.fleet.plan import UNKNOWN, Part, Plan, Planned, estimate, recorded
 from harness.fleet.races import Race, key_of
 from harness.job import DEFAULT_PYTHON, Job, Python, Request, Target
 from harness.packages.index import File, Index
-from harness.packages.release import first_python, pin
+from harness.packages.release import first_python, has_wheel, pin
 from harness.packages.sources import index_for
 from harness.progress import Progress
 from harness.stages import forecast
@@ -52,7 +52,12 @@ class Planner:
 
     def usual_python(self, requests: Sequence[Request], index: str | None, as_of: datetime) -> Python:
         """The first usual one that all requests have a wheel for."""
-        return first_python(self.pythons, self.platform, requests, index=self.index(index), as_of=as_of)
+
+        def fits(python: Python) -> bool:
+            target = Target(python, self.platform)
+            return all(has_wheel(one, target, index=self.index(index), as_of=as_of) for one in requests)
+
+        return first_python(self.pythons, fits, of=", ".join(map(str, requests)), say=self.progress.note)
 
     def sweep(self, combinations: Sequence[Combination], *, retry_failed: bool = False) -> Plan:
         """Every combination as a job; two that mean the same are one.

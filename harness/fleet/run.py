@@ -54,7 +54,7 @@ def run(
     Args:
         heavy_first: in order of what they download, so that no machine is left with a long job at the end.
         tell: is told what happens, from any thread.
-        invalid: is told of each file that is not a valid record.
+        invalid: receives each file that is not a valid record.
 
     Raises:
         EnvironmentLacksError: nothing can be measured, or stored.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -65,7 +65,7 @@ def has_wheel(request: Request, target: Target, *, index: Index, as_of: datetime
     """
     try:
         offered = index.project(request.name).before(as_of)
-    except (NotOnIndexError, MeasurementError):  # whoever goes on to lock it is told so
+    except (NotOnIndexError, MeasurementError):  # locking it will say so
         return False
     files = [file for file in offered if takes_python(file, target)]
     wanted = [file for file in files if request.version in (None, file.version)]
@@ -73,19 +73,22 @@ def has_wheel(request: Request, target: Target, *, index: Index, as_of: datetime
 
 
 def first_python(
-    pythons: Sequence[Python], platform: str, requests: Iterable[Request], *, index: Index, as_of: datetime
+    pythons: Sequence[Python], fits: Callable[[Python], bool], *, of: str, say: Callable[[str], None]
 ) -> Python:
-    """The first Python that there is a wheel of every request for; the first of all where there is none.
+    """The first Python that there are wheels for; the first of all where there is none.
 
-    Raises:
-        IndexUnavailableError: the index cannot be asked.
+    Args:
+        fits: whether there are wheels for a Python; asked where there is a choice.
+        of: what wheels are wanted of, for `say`.
+        say: receives which one it is and why, where there is a choice.
     """
-    needed = list(requests)
-
-    def fits(python: Python) -> bool:
-        return all(has_wheel(one, Target(python, platform), index=index, as_of=as_of) for one in needed)
-
-    return pythons[0] if len(pythons) == 1 else next(filter(fits, pythons), pythons[0])
+    if len(pythons) == 1:
+        return pythons[0]
+    found = next(filter(fits, pythons), None)
+    chosen = found or pythons[0]
+    why = "the newest here that there is a wheel for" if found else "the newest here; there is a wheel for none"
+    say(f"{of}: on Python {chosen[0]}.{chosen[1]}, {why}")
+    return chosen
 
 
 def _refuse_before_first(project: Project, as_of: datetime) -> None:

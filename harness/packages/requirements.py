@@ -114,11 +114,11 @@ def _applies(requirement: Requirement, extra: str, environment: Mapping[str, str
 def _unmet(name: str, requirement: Requirement, versions: Mapping[str, str]) -> str:
     """What is wrong with it, or nothing."""
     wanted = canonicalize_name(requirement.name)
-    told = f"{name} {versions.get(name, '')} requires {wanted}{requirement.specifier}"
+    demand = f"{name} {versions.get(name, '')} requires {wanted}{requirement.specifier}"
     if wanted not in versions:
-        return _plain(told) + ", which is missing"
+        return _plain(demand) + ", which is missing"
     if not requirement.specifier.contains(versions[wanted], prereleases=True):
-        return _plain(told) + f", and {wanted} is {versions[wanted]}"
+        return _plain(demand) + f", and {wanted} is {versions[wanted]}"
     return ""
 
 

@@ -61,7 +61,7 @@ def look(path: Path) -> Wheel:
             info = find_info(path.name, names)
             refuse_bad_scripts(path.name, _read(archive, f"{info}/entry_points.txt"))
             metadata = HeaderParser().parsestr(_read(archive, f"{info}/METADATA"))
-            told = HeaderParser().parsestr(_read(archive, f"{info}/WHEEL"))
+            wheel = HeaderParser().parsestr(_read(archive, f"{info}/WHEEL"))
             top_level = _read(archive, f"{info}/top_level.txt").split()
     # RuntimeError: encrypted, or compressed in a way that this Python lacks
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError) as error:
@@ -71,7 +71,7 @@ def look(path: Path) -> Wheel:
         top_level=_rank(path.name, top_level or _top_level_of(names)),
         extras=_extras(metadata),
         requires=tuple(" ".join(line.split()) for line in metadata.get_all("Requires-Dist", [])),
-        tags=tuple(filter(None, (line.strip() for line in told.get_all("Tag", [])))),
+        tags=tuple(filter(None, (line.strip() for line in wheel.get_all("Tag", [])))),
     )
 
 

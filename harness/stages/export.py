@@ -70,13 +70,13 @@ def ensure(
     """
     wanted = int(parse_choice(opset, name="opset", among=models.OPSETS))
     chosen = check_names(names, shop.cache)
-    known, shelf = models.load(), Store(shop.cache)
-    own = {name: files for name in chosen if name not in known and (files := shelf.own(name)) is not None}
+    known, store = models.load(), ModelStore(shop.cache)
+    own = {name: files for name in chosen if name not in known and (files := store.own(name)) is not None}
     made_by = recipe("exporter")
     there = own | {
         name: files
         for name in chosen
-        if name not in own and (files := shelf.find(name, opset=wanted, seed=seed, made_by=made_by)) is not None
+        if name not in own and (files := store.find(name, opset=wanted, seed=seed, made_by=made_by)) is not None
     }
     missing = [name for name in chosen if name not in there]
     if missing:
@@ -84,7 +84,7 @@ def ensure(
             shop.progress.phase("export", f"{len(missing)} models" if len(missing) > 1 else missing[0])
             for done, name in enumerate(missing):
                 shop.progress.step(done, len(missing))
-                there[name] = _export(exporter, shelf, name, wanted, seed, known[name].tolerance)
+                there[name] = _export(exporter, store, name, wanted, seed, known[name].tolerance)
             shop.progress.step(len(missing), len(missing))
     return tuple(there[name] for name in chosen)
 
@@ -95,8 +95,8 @@ def check_names(names: Sequence[str], cache: Path) -> tuple[str, ...]:
     Raises:
         InputError: there is no such model, or it is named twice.
     """
-    known, shelf = models.load(), Store(cache)
-    own = shelf.own_names(known)
+    known, store = models.load(), ModelStore(cache)
+    own = store.own_names(known)
     meant = [spelled if (spelled := models.own_name(name)) in own else name for name in names]
     return models.parse_names(meant, known, own=own)
 
@@ -121,7 +121,7 @@ def take_in(
         MeasurementError: checking it ran past a limit, or crashed.
     """
     name = check_file(path)
-    known, shelf = models.load(), Store(shop.cache)
+    known, store = models.load(), ModelStore(shop.cache)
     with _exporter("checker", shop, target, limits) as exporter:
         shop.progress.phase("check", name)
         arguments = ["--seed", str(seed), "file", "--path", exporter.sandbox.expose(path, "model.onnx")]
@@ -134,7 +134,7 @@ def take_in(
             told = exporter.run(*arguments)
         except InputError as error:
             raise InputError(f"{path.name!a} cannot be used: {error.message}", tip=error.tip) from None
-        return _keep(exporter, shelf, told, models.usual_tolerance(known), name=name, source="file")
+        return _keep(exporter, store, told, models.usual_tolerance(known), name=name, source="file")
 
 
 def check_file(path: Path) -> str:
@@ -164,12 +164,12 @@ def _locations(told: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _export(exporter: Exporter, shelf: Store, name: str, opset: int, seed: int, tolerance: Shares) -> ModelFiles:
+def _export(exporter: Exporter, store: ModelStore, name: str, opset: int, seed: int, tolerance: Shares) -> ModelFiles:
     """Make one model of the zoo."""
     started = time.monotonic()
     try:
         told = exporter.run("--seed", str(seed), "zoo", "--model", name, "--opset", str(opset))
-        made = _keep(exporter, shelf, told, tolerance, name=name, source="zoo", seed=seed, requested_opset=opset)
+        made = _keep(exporter, store, told, tolerance, name=name, source="zoo", seed=seed, requested_opset=opset)
     except MeasurementError as error:
         raise MeasurementError(f"{name} could not be exported: {error.message}", tip=error.tip) from error
     facts, seconds = made.facts, time.monotonic() - started
@@ -181,9 +181,11 @@ def _export(exporter: Exporter, shelf: Store, name: str, opset: int, seed: int, 
     return made
 
 
-def _keep(exporter: Exporter, shelf: Store, told: Mapping[str, Any], tolerance: Shares, **fields: Any) -> ModelFiles:
+def _keep(
+    exporter: Exporter, store: ModelStore, told: Mapping[str, Any], tolerance: Shares, **fields: Any
+) -> ModelFiles:
     """Bring a model's files out of the sandbox, describe them, and shelve them."""
-    with shelf.unfinished(exporter.shop.work) as place:
+    with store.unfinished(exporter.shop.work) as place:
         exporter.sandbox.fetch(f"{exporter.sandbox.root}/model", place)
         if {path.name for path in place.iterdir()} != set(FILES):
             raise MeasurementError("export left other files than a model's")
@@ -206,7 +208,7 @@ def _keep(exporter: Exporter, shelf: Store, told: Mapping[str, Any], tolerance: 
             )
         except (ValidationError, KeyError, TypeError, ValueError) as error:
             raise MeasurementError("export printed something other than its result") from error
-        return shelf.add(manifest, place)
+        return store.add(manifest, place)
 
 
 @dataclass(frozen=True)
@@ -290,7 +292,7 @@ def _pinned(name: str) -> str:
     return (images.folder() / "exporter" / name).read_text(encoding="utf-8")
 
 
-class Store:
+class ModelStore:
     """`models/` of the cache."""
 
     def __init__(self, cache: Path) -> None:

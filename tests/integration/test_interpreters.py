@@ -7,7 +7,7 @@ import io
 import json
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +24,7 @@ from harness.engines.venv import VenvEngine
 from harness.errors import EnvironmentLacksError
 from harness.job import Python, Target, parse_request
 from harness.packages.index import Index, Reach
-from harness.packages.release import first_python
+from harness.packages.release import first_python, has_wheel
 from tests.conftest import HERE, PLATFORM
 from tests.support.loopback import LoopbackIndex
 from tests.support.program import Program
@@ -116,24 +116,33 @@ def test_the_usual_pythons(tmp_path: Path, has: list[Python], usual: list[Python
 
 
 @pytest.mark.parametrize(
-    ("tags", "taken"),
+    ("tags", "taken", "why"),
     [
-        (["py3-none-any"], (3, 13)),
-        (["cp39-cp39-linux_x86_64", "cp311-cp311-linux_x86_64"], (3, 9)),
-        (["cp38-none-any"], (3, 13)),
+        (["py3-none-any"], (3, 13), "on Python 3.13, the newest here that there is a wheel for"),
+        (
+            ["cp39-cp39-linux_x86_64", "cp311-cp311-linux_x86_64"],
+            (3, 9),
+            "on Python 3.9, the newest here",
+        ),
+        (["cp38-none-any"], (3, 13), "on Python 3.13, the newest here; there is a wheel for none"),
     ],
 )
 def test_the_newest_that_there_is_a_wheel_for_is_taken(
-    index: LoopbackIndex, tmp_path: Path, tags: list[str], taken: Python
+    index: LoopbackIndex, tmp_path: Path, tags: list[str], taken: Python, why: str
 ) -> None:
     for tag in tags:
         index.add(build_wheel(tmp_path, "tiny", tag=tag.replace("linux_x86_64", PLATFORM)))
-    reach = Index(Reach(index_url=index.url))
-    pythons = ((3, 13), (3, 9))
-    asked = [parse_request("tiny==1.0")]
-    assert first_python(pythons, PLATFORM, asked, index=reach, as_of=datetime.now(UTC)) == taken
-    gone = [parse_request("gone==1.0")]
-    assert first_python(pythons, PLATFORM, gone, index=reach, as_of=datetime.now(UTC)) == (3, 13)
+    reach, now = Index(Reach(index_url=index.url)), datetime.now(UTC)
+
+    def choose(request: str, say: Callable[[str], None]) -> Python:
+        asked = parse_request(request)
+        wheel = partial(has_wheel, asked, index=reach, as_of=now)
+        return first_python(((3, 13), (3, 9)), lambda python: wheel(Target(python, PLATFORM)), of=request, say=say)
+
+    said: list[str] = []
+    assert choose("tiny==1.0", said.append) == taken
+    assert len(said) == 1 and said[0].startswith(f"tiny==1.0: {why}")
+    assert choose("gone==1.0", said.append) == (3, 13)
 
 
 STRAYS = {

@@ -162,8 +162,8 @@ class Archive:
         """The table of all that there is, read one by one."""
         return self.to_csv(self.store.all(lambda path, why: None))
 
-    def pin(self) -> None:
-        """Wait until files that just changed are taken for pinned."""
+    def settle(self) -> None:
+        """Wait until files that just changed are taken for settled."""
         time.sleep(SETTLING_SECONDS + 0.02)
 
     @property
@@ -338,7 +338,7 @@ def test_twice_gives_the_same_bytes(archive: Archive) -> None:
 def test_only_new_records_are_read(archive: Archive) -> None:
     for number in range(5):
         archive.store.add(archive.made(number))
-    archive.pin()
+    archive.settle()
     with opened() as read:
         archive.rebuild()
     assert sorted(read) == sorted(path.stem for path in archive.records)
@@ -346,7 +346,7 @@ def test_only_new_records_are_read(archive: Archive) -> None:
         archive.rebuild()
     assert read == []
     archive.store.add(archive.made(5, minute=-1))
-    archive.pin()
+    archive.settle()
     with opened() as read:
         text = archive.rebuild()
     assert read == ["torch-xla-5"]
@@ -360,7 +360,7 @@ def test_only_new_records_are_read(archive: Archive) -> None:
 
 def test_where_nothing_is_new_nothing_is_written(archive: Archive) -> None:
     archive.store.add(archive.made(0))
-    archive.pin()
+    archive.settle()
     archive.rebuild()
     files = (archive.table, archive.package, archive.index)
     before = [path.stat() for path in files]
@@ -396,13 +396,13 @@ def test_what_changed_a_moment_ago_is_read_once_more(archive: Archive, monkeypat
 
 def test_a_change_that_keeps_size_and_time_is_seen(archive: Archive) -> None:
     path = archive.store.add(archive.made(0))
-    archive.pin()
+    archive.settle()
     archive.rebuild()
     before = path.stat()
     path.write_text(path.read_text().replace("779146082", "779146999"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-    archive.pin()
+    archive.settle()
     assert ",779146999," in archive.rebuild()
 
 
@@ -413,7 +413,7 @@ def test_what_is_no_record_is_told_of_every_time_until_it_is_healed(archive: Arc
     bad.write_bytes(whole[:-9])
     (folder / "folder.json").mkdir()
     (folder / "nowhere.json").symlink_to(folder / "missing")
-    archive.pin()
+    archive.settle()
     for _ in range(3):
         assert archive.rebuild() == archive.to_csv([archive.made(0)])
         assert archive.invalid == ["folder.json", "nowhere.json", "torch-1.json"]
@@ -424,7 +424,7 @@ def test_what_is_no_record_is_told_of_every_time_until_it_is_healed(archive: Arc
 
 def test_table_and_index_torn_at_any_byte_are_made_anew(archive: Archive) -> None:
     archive.store.add(archive.made(0))
-    archive.pin()
+    archive.settle()
     text = archive.rebuild()
     for path in (archive.index, archive.table):
         whole = path.read_bytes()
@@ -532,13 +532,13 @@ def restore(archive: Archive, one: int, two: int) -> None:
             shutil.copy2(old, path)
 
 
-def pin(archive: Archive, one: int, two: int) -> None:
-    archive.pin()
+def settle(archive: Archive, one: int, two: int) -> None:
+    archive.settle()
 
 
 EVENTS: tuple[Callable[[Archive, int, int], None], ...] = (
     add, tear, heal, alter, remove, remove_framework, duplicate, swap,
-    cut_table, edit_table, remove_table, cut_index, flip_index, remove_index, keep, restore, pin,
+    cut_table, edit_table, remove_table, cut_index, flip_index, remove_index, keep, restore, settle,
 )  # fmt: skip
 STEPS = st.tuples(st.sampled_from((add, *EVENTS)), st.integers(0, 11), st.integers(0, 2000), st.booleans())
 
@@ -664,7 +664,7 @@ def test_a_version_with_another_column_takes_nothing_over(records: Archive, tmp_
     source.write_text(source.read_text().replace(field, added + field))
     for number in range(3):
         archive.store.add(archive.made(number))
-    archive.pin()
+    archive.settle()
     text = archive.rebuild()
     command = [sys.executable, "-c", REBUILD, str(archive.store.results)]
     subprocess.run(command, check=True, timeout=60, cwd=other)
