@@ -100,7 +100,7 @@ def recorded(jobs: Iterable[Job], store: Records, *, retry_failed: bool = False)
                 try:
                     record = store.kind.parse(path.read_bytes(), name="it")
                 except (InputError, OSError):
-                    continue  # a invalid one is as good as none
+                    continue  # an invalid one is as good as none
                 if not (retry_failed and record.status == "failed"):
                     found[job.slug] = record.record_id
                     break

@@ -143,7 +143,7 @@ def test_a_document_in_both_places_counts_once_and_is_the_users_own(program: Pro
     assert "(yours)\n" in answer(program, "show", "tiny==1.0")
     assert answer(program, "charts").endswith(" of 2 records, 1 of them yours\n"), "the other one is published"
     (program.results / "records" / "tiny" / source.name).write_text("{")
-    assert "(published)\n" in program.run("show", "tiny==1.0").stdout, "a invalid one hides no other"
+    assert "(published)\n" in program.run("show", "tiny==1.0").stdout, "an invalid one hides no other"
 
 
 def test_a_table_has_the_rows_of_its_place_and_both_are_rebuilt(program: Program) -> None:
